@@ -1,0 +1,1 @@
+"""Mungos: networking that provably ends."""
