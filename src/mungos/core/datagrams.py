@@ -1,0 +1,366 @@
+"""A UDP socket as a connection: datagrams in and out, and errors that end nothing."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from collections import deque
+from typing import TYPE_CHECKING
+
+from mungos.core.events import Closed as ClosedEvent
+from mungos.core.events import Datagram, DatagramError, Opened, Writable
+from mungos.core.ledger import Origin
+from mungos.core.limits import Limits
+from mungos.core.opening import addresses_of
+from mungos.core.reasons import CloseKind, CloseReason
+from mungos.core.resolving import Resolving
+from mungos.core.states import PHASES, Phase, step
+from mungos.core.timers import NEVER
+from mungos.errors import Broken, Closed, Misuse, MungosError, TimedOut
+from mungos.protocol import Buffer
+from mungos.url import URL
+from mungos.wires.contract import READABLE, WRITABLE, Address, DatagramEndpoint
+
+if TYPE_CHECKING:
+    from mungos.core.connection import Handler
+    from mungos.core.manager import Manager
+
+__all__ = ["DatagramConnection"]
+
+log = logging.getLogger("mungos.connection")
+
+MAX_DATAGRAM = 65507
+"""Octets of payload that fit a UDP datagram over IPv4 (RFC 768; RFC 791 section 3.1)."""
+
+
+class DatagramConnection:
+    """Made by `Manager.listen` and `Manager.connect` with a udp URL; one per socket, whoever the peers are.
+
+    Attributes: as a `Connection`'s.
+    """
+
+    __slots__ = (
+        "_deadline",
+        "_endpoint",
+        "_entry",
+        "_handler",
+        "_interest",
+        "_limits",
+        "_paused",
+        "_queue",
+        "_resolving",
+        "bytes_received",
+        "bytes_sent",
+        "id",
+        "is_client",
+        "local",
+        "manager",
+        "on_ready_list",
+        "origin",
+        "phase",
+        "reason",
+        "remote",
+        "since",
+        "timer_at",
+        "unsent",
+        "url",
+        "user",
+    )
+
+    def __init__(
+        self,
+        manager: Manager,
+        number: int,
+        url: URL,
+        handler: Handler,
+        *,
+        is_client: bool,
+        limits: Limits,
+        origin: Origin,
+        user: object,
+    ) -> None:
+        self.manager = manager
+        self.id = number
+        self.url = url
+        self.is_client = is_client
+        self.phase = Phase.RESOLVING
+        self.local: Address | None = None
+        self.remote: Address | None = None
+        self.reason: CloseReason | None = None
+        self.user = user
+        self.origin = origin
+        self.since = manager.now
+        self.timer_at = NEVER
+        self.on_ready_list = False
+        self.unsent = 0
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self._handler = handler
+        self._limits = limits
+        self._endpoint: DatagramEndpoint | None = None
+        self._entry = 0
+        self._interest = 0
+        self._paused = False
+        self._queue: deque[tuple[Buffer, Address | None]] = deque()
+        self._resolving: Resolving | None = None
+        self._deadline = NEVER
+
+    def send(self, data: Buffer, to: Address | None = None) -> bool:
+        """Send one datagram, to `to` or to the connected peer.
+
+        Returns:
+            True if the system took it or there is room to queue it; False above `send_high` unsent bytes: it is
+            queued, wait for `Writable`.
+
+        Raises:
+            Closed: after `close` or `abort`.
+            Misuse: no peer is known, the datagram is larger than 65,507 bytes, or `send_hard` is passed.
+        """
+        self.manager.check_owner()
+        if self.phase in {Phase.CLOSING, Phase.CLOSED}:
+            raise Closed(f"{self} has ended: {self.reason or 'closing'}")
+        if to is None and not self.is_client:
+            raise Misuse(f"{self} listens: say to whom the datagram goes")
+        size = len(data)
+        if size > MAX_DATAGRAM:
+            raise Misuse(f"a datagram of {size} bytes is above the limit of {MAX_DATAGRAM} bytes")
+        if self.unsent + size > self._limits.send_hard:
+            raise Misuse(
+                f"{self.unsent} bytes wait; {size} more pass the limit of {self._limits.send_hard} bytes"
+            )
+        if self._endpoint is None or self._queue or not self._send_now(data, to):
+            self._queue.append((bytes(data), to))
+            self.unsent += size
+            self._update_interest()
+        return self.unsent <= self._limits.send_high
+
+    def _send_now(self, data: Buffer, to: Address | None) -> bool:
+        if self._endpoint is None:
+            return False
+        try:
+            if not self._endpoint.send_to(data, to):
+                return False
+        except OSError as error:
+            # One datagram is lost; which errors may come is the world's affair, and none ends the socket.
+            self.manager.call_soon(self._call, DatagramError(error, to if to is not None else self.remote))
+        else:
+            self.bytes_sent += len(data)
+        return True
+
+    def pause(self) -> None:
+        """Read no more until `resume`; the system drops what its buffer can't hold."""
+        self.manager.check_owner()
+        self._paused = True
+        self._update_interest()
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self.manager.check_owner()
+        self._paused = False
+        self._update_interest()
+
+    def close(self, within: float | None = None) -> None:
+        """Send what is queued, at most `within` seconds, then end. Idempotent, legal from any thread."""
+        manager = self.manager
+        if not manager.is_owner():
+            manager.call_soon(self.close, within)
+            return
+        if self.phase is Phase.CLOSED:
+            return
+        if not self.unsent or self.phase is not Phase.OPEN:
+            if self.phase is not Phase.CLOSING:
+                self.finish(CloseKind.CLEAN if self.phase is Phase.OPEN else CloseKind.ABORTED)
+            return
+        self._set_phase(Phase.CLOSING)
+        self._deadline = manager.refresh() + (self._limits.close_within if within is None else within)
+        manager.schedule(self, self._deadline)
+        self._update_interest()
+
+    def abort(self, message: str = "") -> None:
+        """End now, whatever is queued. Idempotent, legal from any thread."""
+        if not self.manager.is_owner():
+            self.manager.call_soon(self.abort, message)
+            return
+        self.finish(CloseKind.ABORTED, Closed(message) if message else None)
+
+    def __str__(self) -> str:
+        return f"c{self.id}"
+
+    def __repr__(self) -> str:
+        return f"<DatagramConnection {self.id} {self.phase.value} {self.local} ↔ {self.remote}>"
+
+    # Set up and turns: called by the manager.
+
+    def begin(self, local: Address | None, remotes: tuple[str, ...] | None) -> None:
+        """Bind to `local`, or connect to one of `remotes`; with neither, look the URL's host up first."""
+        if local is None and remotes is None:
+            self._resolving = Resolving(
+                self.manager, self.url.host, self._limits.resolve_within, self.origin, self._resolved
+            )
+            self._resolving.begin()
+            return
+        wire = self.manager.wire
+        self._set_phase(Phase.CONNECTING)
+        if local is not None:
+            endpoint = wire.datagrams(local, None, self.url.dual_stack)
+        else:
+            targets = addresses_of(remotes or (), self.url.port)
+            endpoint = self._connect(targets)
+        self._endpoint = endpoint
+        self.local, self.remote = endpoint.local, endpoint.remote
+        self._entry = self.manager.ledger.enter(
+            "descriptor", f"{self} datagrams {self.local} ↔ {self.remote}", self.origin, self.manager.now
+        )
+        self._set_phase(Phase.OPEN)
+        self._interest = READABLE
+        self.manager.watch(endpoint.fd, self, READABLE)
+        self._update_interest()
+        self.manager.call_soon(self._call, Opened())
+
+    def _connect(self, targets: list[Address]) -> DatagramEndpoint:
+        failure = OSError(errno.EADDRNOTAVAIL, "no address to connect to")
+        for target in targets:
+            try:
+                return self.manager.wire.datagrams(None, target, False)
+            except OSError as error:
+                failure = error
+        raise failure
+
+    def _resolved(self, addresses: tuple[str, ...], error: MungosError | None) -> None:
+        self._resolving = None
+        if self.phase is Phase.CLOSED:
+            return
+        if error is not None:
+            self.finish(CloseKind.TIMED_OUT if isinstance(error, TimedOut) else CloseKind.NOT_RESOLVED, error)
+            return
+        try:
+            self.begin(None, addresses)
+        except OSError as failure:
+            self.finish(CloseKind.UNREACHABLE, Broken(str(failure)))
+
+    def on_io(self, mask: int, now: float) -> None:
+        """Datagrams, room, or errors."""
+        endpoint = self._endpoint
+        if endpoint is None:
+            return
+        if mask & ~(READABLE | WRITABLE):
+            for _ in range(self._limits.events_per_turn):
+                failure = endpoint.next_error()
+                if failure is None:
+                    break
+                self._call(DatagramError(*failure))
+                if self._endpoint is None:
+                    return
+        if mask & WRITABLE and self._queue:
+            self._flush()
+        if mask & READABLE and not self._paused and self.phase is Phase.OPEN:
+            self._read()
+
+    def _read(self) -> None:
+        for _ in range(self._limits.events_per_turn):
+            endpoint = self._endpoint
+            if endpoint is None or self._paused:
+                return
+            try:
+                answer = endpoint.receive()
+            except OSError as error:
+                self._call(DatagramError(error, self.remote))
+                continue
+            if answer is None:
+                return
+            data, peer = answer
+            self.bytes_received += len(data)
+            self._call(Datagram(peer, data))
+
+    def _flush(self) -> None:
+        before = self.unsent
+        while self._queue and self._endpoint is not None:
+            data, to = self._queue[0]
+            if not self._send_now(data, to):
+                break
+            self._queue.popleft()
+            self.unsent -= len(data)
+        self._update_interest()
+        if self.phase is Phase.CLOSING and not self._queue:
+            self.finish(CloseKind.CLEAN)
+        elif before > self._limits.send_low >= self.unsent:
+            self._call(Writable())
+
+    def on_timer(self, now: float) -> None:
+        """The close's deadline."""
+        if self._deadline <= now:
+            self.finish(CloseKind.TIMED_OUT)
+
+    def on_ready(self, now: float) -> None:
+        """Datagrams stand on no ready list."""
+
+    def _call(self, event: object) -> None:
+        if self.phase is Phase.CLOSED:
+            return
+        try:
+            self._handler(self, event)
+        except Exception as error:  # noqa: BLE001 - whatever a handler raises ends its own connection only
+            self._handler_failed(error)
+        except BaseException as error:  # noqa: BLE001 - raised again at the end of the turn
+            self._handler_failed(error)
+            self.manager.raise_later(error)
+
+    def _handler_failed(self, error: BaseException) -> None:
+        log.error("%s: the handler failed, aborting it", self, exc_info=error)
+        self.finish(CloseKind.HANDLER_ERROR, error)
+
+    def finish(self, kind: CloseKind, error: BaseException | None = None, *, reset: bool = False) -> None:
+        """The one way out."""
+        del reset
+        if self.phase is Phase.CLOSED:
+            return
+        self.reason = CloseReason(kind, self.phase.value, self.unsent, 0, error)
+        if self._resolving is not None:
+            self._resolving.cancel()
+            self._resolving = None
+        self._set_phase(Phase.CLOSED)
+        if self._endpoint is not None:
+            self.manager.unwatch(self._endpoint.fd, self._interest)
+            self._endpoint.close()
+            self._endpoint = None
+            self.manager.ledger.strike(self._entry)
+        self._queue.clear()
+        self.unsent = 0
+        self.timer_at = NEVER
+        self.manager.forget(self)
+
+    def deliver_closed(self) -> None:
+        """The last event."""
+        reason = self.reason
+        handler, self._handler = self._handler, _nothing
+        if reason is None:
+            raise Misuse(f"{self} has not ended")
+        try:
+            handler(self, ClosedEvent(reason))
+        except Exception as error:  # noqa: BLE001 - as in _call
+            log.error("%s: the handler failed after the end", self, exc_info=error)
+        except BaseException as error:  # noqa: BLE001 - raised again at the end of the turn
+            log.error("%s: the handler failed after the end", self, exc_info=error)
+            self.manager.raise_later(error)
+
+    def _set_phase(self, new: Phase) -> None:
+        now = self.manager.now
+        old, self.phase = self.phase, step(PHASES, self.phase, new)
+        log.debug(
+            "%s %s → %s unsent=%d after %.3f s", self, old.value, new.value, self.unsent, now - self.since
+        )
+        self.since = now
+
+    def _update_interest(self) -> None:
+        if self._endpoint is None:
+            return
+        interest = 0 if self._paused or self.phase is not Phase.OPEN else READABLE
+        if self._queue:
+            interest |= WRITABLE
+        if interest != self._interest:
+            self.manager.change_interest(self._endpoint.fd, self, self._interest, interest)
+            self._interest = interest
+
+
+def _nothing(_face: object, _event: object) -> None:
+    """Stands where the handler was."""

@@ -1,0 +1,50 @@
+"""Every bound of the core, with its name and unit; each can be changed per manager, listener or connection."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Limits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds; bytes, counts and seconds.
+
+    Attributes:
+        max_connections: open at once in a manager; above it listeners pause, and `connect` raises Misuse.
+        backlog: completed connections that the kernel queues for a listener.
+        accepts_per_turn: connections accepted per listener and turn.
+        events_per_turn: events handed to one connection's handler per turn; the rest wait for the next.
+        bytes_per_turn: bytes sent per connection and turn.
+        send_low: unsent bytes at which a full send buffer reports `Writable` again.
+        send_high: unsent bytes above which `send` returns False.
+        send_hard: unsent bytes above which `send` raises Misuse and takes nothing.
+        resolve_within: seconds for a name lookup, all servers and attempts.
+        connect_within: seconds for TCP's handshake, all addresses.
+        close_within: seconds that `close()` drains before it becomes `abort()`.
+        linger: seconds to wait for the peer's end once all of ours is sent.
+        idle_within: seconds without traffic after which a plain tcp, tls or unix connection is ended; None
+            for never (protocols have deadlines of their own).
+        half_open: whether a plain connection stays open for sending after the peer's direction has ended; if
+            not, it is closed once the handler was told.
+        least_rate: bytes a second that the peer must take while output waits...
+        rate_window: ...measured over so many seconds.
+    """
+
+    max_connections: int = 10_000
+    backlog: int = 1024
+    accepts_per_turn: int = 64
+    events_per_turn: int = 256
+    bytes_per_turn: int = 1024 * 1024
+    send_low: int = 64 * 1024
+    send_high: int = 256 * 1024
+    send_hard: int = 16 * 1024 * 1024
+    resolve_within: float = 5.0
+    connect_within: float = 10.0
+    close_within: float = 5.0
+    linger: float = 1.0
+    idle_within: float | None = None
+    half_open: bool = False
+    least_rate: int = 1024
+    rate_window: float = 30.0

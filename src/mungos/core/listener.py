@@ -1,0 +1,220 @@
+"""A listener: accepts, counts, and backs off when the system has no descriptor left."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from typing import TYPE_CHECKING
+
+from mungos.addresses import AccessList
+from mungos.core.ledger import Origin
+from mungos.core.limits import Limits
+from mungos.core.states import PHASES, Phase, step
+from mungos.core.timers import NEVER
+from mungos.protocol import Protocol
+from mungos.tls.config import ServerConfig
+from mungos.url import URL
+from mungos.wires.contract import READABLE, Address, ListeningEndpoint, StreamEndpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mungos.core.connection import Connection, Handler
+    from mungos.core.manager import Manager
+
+__all__ = ["Listener"]
+
+log = logging.getLogger("mungos.listener")
+
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_FIRST_PAUSE = 0.05
+_LONGEST_PAUSE = 1.0
+
+
+class Listener:
+    """Made by `Manager.listen`.
+
+    Attributes:
+        id: a number, as a connection's.
+        url: what is listened at, with the real port.
+        address: the same as an address.
+        phase: `Phase.LISTENING`, then `Phase.CLOSED`.
+        accepted, denied: connections so far; those that the access list turned away.
+        open_connections: those accepted here that have not ended.
+    """
+
+    __slots__ = (
+        "_access",
+        "_endpoint",
+        "_engine",
+        "_entry",
+        "_handler",
+        "_limits",
+        "_max_connections",
+        "_pause",
+        "_protocol",
+        "_tls",
+        "_watching",
+        "accepted",
+        "address",
+        "denied",
+        "id",
+        "manager",
+        "open_connections",
+        "origin",
+        "phase",
+        "timer_at",
+        "url",
+        "user",
+    )
+
+    def __init__(
+        self,
+        manager: Manager,
+        number: int,
+        endpoint: ListeningEndpoint,
+        url: URL,
+        handler: Handler,
+        *,
+        protocol: Callable[[Connection], Protocol] | None,
+        tls: ServerConfig | None,
+        engine: str,
+        limits: Limits,
+        max_connections: int | None,
+        access: AccessList | None,
+        origin: Origin,
+        user: object,
+    ) -> None:
+        self.manager = manager
+        self.id = number
+        self.url = url
+        self.address: Address = endpoint.local
+        self.phase = Phase.LISTENING
+        self.origin = origin
+        self.accepted = 0
+        self.denied = 0
+        self.open_connections = 0
+        self.timer_at = NEVER
+        self.user = user
+        self._endpoint = endpoint
+        self._handler = handler
+        self._protocol = protocol
+        self._tls = tls
+        self._engine = engine
+        self._limits = limits
+        self._max_connections = max_connections
+        self._access = access
+        self._pause = 0.0
+        self._watching = True
+        self._entry = manager.ledger.enter("descriptor", f"listener {url}", origin, manager.now)
+        manager.watch(endpoint.fd, self, READABLE)
+        log.info("listening at %s", url)
+
+    def close(self) -> None:
+        """Accept no more; connections accepted before live on. Idempotent, legal from any thread."""
+        manager = self.manager
+        if not manager.is_owner():
+            manager.call_soon(self.close)
+            return
+        if self.phase is Phase.CLOSED:
+            return
+        self.phase = step(PHASES, self.phase, Phase.CLOSED)
+        self._watch(False)
+        self.timer_at = NEVER
+        self._endpoint.close()
+        manager.ledger.strike(self._entry)
+        manager.forget_listener(self)
+        log.info("no longer listening at %s", self.url)
+
+    def __str__(self) -> str:
+        return f"l{self.id}"
+
+    def __repr__(self) -> str:
+        return f"<Listener {self.id} {self.phase.value} {self.url}>"
+
+    # Called by the manager and by connections.
+
+    def on_io(self, mask: int, now: float) -> None:
+        """Somebody is at the door."""
+        for _ in range(self._limits.accepts_per_turn):
+            if self._full():
+                self._watch(False)
+                return
+            try:
+                endpoint = self._endpoint.accept()
+            except OSError as error:
+                self._accept_failed(error, now)
+                return
+            if endpoint is None:
+                return
+            self._pause = 0.0
+            if self._access is not None and endpoint.remote.family:
+                if not self._access.allows(endpoint.remote.host):
+                    self.denied += 1
+                    log.info("%s denied %s by its access list", self, endpoint.remote)
+                    endpoint.reset()
+                    continue
+            self._welcome(endpoint)
+            if self.phase is Phase.CLOSED:
+                return
+
+    def _welcome(self, endpoint: StreamEndpoint) -> None:
+        self.accepted += 1
+        self.open_connections += 1
+        manager = self.manager
+        connection = manager.new_connection(
+            self._handler,
+            phase=Phase.CONNECTING,
+            is_client=False,
+            limits=self._limits,
+            origin=self.origin,
+            url=self.url,
+            listener=self,
+            user=self.user,
+        )
+        if self._protocol is not None:
+            session = self._protocol(connection)
+            connection.set_protocol(session, session)
+        connection.attach(endpoint, READABLE)
+        connection.transport_ready(None if self._tls is None else (self._tls, None, self._engine))
+
+    def _full(self) -> bool:
+        own = self._max_connections is not None and self.open_connections >= self._max_connections
+        return own or self.manager.is_full
+
+    def connection_ended(self) -> None:
+        """There is room again."""
+        self.open_connections -= 1
+        self.look_again()
+
+    def look_again(self) -> None:
+        """Accept again if nothing stands against it."""
+        if self.phase is Phase.LISTENING and self.timer_at is NEVER and not self._full():
+            self._watch(True)
+
+    def _accept_failed(self, error: OSError, now: float) -> None:
+        if error.errno not in _EXHAUSTED:
+            log.warning("%s could not accept: %s", self, error)
+            return
+        if not self._pause:
+            log.warning(
+                "%s can't accept, the system is exhausted (%s): trying again from %g s on, up to every %g s",
+                self,
+                error,
+                _FIRST_PAUSE,
+                _LONGEST_PAUSE,
+            )
+        self._pause = min(max(self._pause * 2, _FIRST_PAUSE), _LONGEST_PAUSE)
+        self._watch(False)
+        self.manager.schedule(self, now + self._pause)
+
+    def on_timer(self, now: float) -> None:
+        """The pause after exhaustion is over."""
+        self.look_again()
+
+    def _watch(self, wanted: bool) -> None:
+        if wanted is not self._watching:
+            self._watching = wanted
+            self.manager.change_interest(
+                self._endpoint.fd, self, 0 if wanted else READABLE, READABLE if wanted else 0
+            )

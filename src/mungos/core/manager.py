@@ -1,0 +1,704 @@
+"""The manager: one turn after another, and everything that lives in them."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import signal
+import threading
+import warnings
+import weakref
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Protocol as Contract
+from typing import Self, TypeVar
+
+from mungos.addresses import AccessList, literal
+from mungos.core.closing import CloseReport, Closing
+from mungos.core.connection import Connection, Handler
+from mungos.core.datagrams import DatagramConnection
+from mungos.core.host import Host
+from mungos.core.ledger import Ledger, Origin, calling_place
+from mungos.core.limits import Limits
+from mungos.core.listener import Listener
+from mungos.core.opening import Opening, unix_address
+from mungos.core.reasons import CloseKind
+from mungos.core.states import Phase
+from mungos.core.timers import NEVER, Sleeper, Timer, Timers
+from mungos.dns import Hosts, ResolverConfig, load
+from mungos.errors import Closed, Misuse
+from mungos.protocol import Protocol
+from mungos.tls.config import ClientConfig, ServerConfig
+from mungos.url import URL, parse
+from mungos.wires.contract import Address, Wire
+from mungos.wires.kernel import KernelWire
+
+__all__ = ["Manager"]
+
+log = logging.getLogger("mungos.manager")
+
+READ_SIZE = 65536
+"""One read of at most this much a turn: a larger buffer would be mapped afresh at each call."""
+
+Arguments = TypeVar("Arguments")
+
+
+class Watcher(Contract):
+    """What the poller's hints go to."""
+
+    def on_io(self, mask: int, now: float) -> None:
+        """The descriptor may be ready."""
+
+
+_managers: weakref.WeakSet[Manager] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for manager in list(_managers):
+        manager.forked()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+class Manager:
+    """One event loop and all its connections. It belongs to the thread that makes it.
+
+    Args:
+        wire: what it runs on; the kernel's sockets when None.
+        limits: bounds for everything in it, unless a call gives its own.
+        resolver: how names are looked up; the system's configuration, read at the first lookup, when None.
+        host: another event loop that drives this manager by `turn`.
+
+    Attributes:
+        now: the instant of the present turn, seconds on the wire's clock.
+        ledger: what is alive.
+        connections, listeners: by number.
+    """
+
+    def __init__(
+        self,
+        wire: Wire | None = None,
+        *,
+        limits: Limits | None = None,
+        resolver: tuple[ResolverConfig, Hosts] | None = None,
+        host: Host | None = None,
+    ) -> None:
+        self.wire: Wire = wire if wire is not None else KernelWire()
+        self.limits = limits if limits is not None else Limits()
+        self.ledger = Ledger()
+        self.connections: dict[int, Connection | DatagramConnection] = {}
+        self.listeners: dict[int, Listener] = {}
+        self.now = self.wire.now()
+        self.buffer = bytearray(READ_SIZE)
+        self.view = memoryview(self.buffer)
+        self.origin = calling_place()
+        self._resolver = resolver
+        self._host = host
+        self._owner = threading.get_ident()
+        self._table: dict[int, Watcher] = {}
+        self._timers = Timers()
+        self._user_timers: dict[int, Timer] = {}
+        self._ready: deque[Connection] = deque()
+        self._soon: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
+        self._ended: deque[Connection | DatagramConnection] = deque()
+        self._next_id = 0
+        self._in_turn = False
+        self._raise: BaseException | None = None
+        self._closing: Closing | None = None
+        self._closed = False
+        self._forked = False
+        self._stopped = False
+        self._host_at = NEVER
+        _managers.add(self)
+
+    # Listening and connecting.
+
+    def listen(
+        self,
+        url: str | URL,
+        handler: Handler,
+        *,
+        protocol: Callable[[Connection], Protocol] | None = None,
+        tls: ServerConfig | None = None,
+        engine: str = "auto",
+        limits: Limits | None = None,
+        max_connections: int | None = None,
+        access: AccessList | None = None,
+        backlog: int | None = None,
+        user: object = None,
+    ) -> Listener | DatagramConnection:
+        """Accept connections, or receive datagrams.
+
+        Args:
+            url: tcp, tls, udp or unix; port 0 asks the system for one, readable in the result's `url`. The URLs
+                of http and ws belong to `mungos.http.listen` and `mungos.websocket.listen`.
+            handler: called as `handler(connection, event)`, or with the protocol's session in place of the
+                connection.
+            protocol: makes the session of each connection.
+            tls: certificates and the rest; required for a tls URL, forbidden for the others.
+            engine: which TLS engine ("auto", "builtin", "openssl", ...).
+            limits: for this listener and its connections; the manager's when None.
+            max_connections: open at once from this listener.
+            access: who may connect.
+            backlog: the kernel's queue; `Limits.backlog` when None.
+            user: the `user` of each connection.
+
+        Raises:
+            Misuse: the URL, the TLS configuration or the thread is wrong.
+            Closed: the manager is closing.
+            OSError: the address can't be used.
+        """
+        origin = self._check_open()
+        target = parse(url, for_listening=True) if isinstance(url, str) else url
+        limits = limits if limits is not None else self.limits
+        _check_tls(target, tls, protocol is not None)
+        if target.transport == "udp":
+            return self._datagrams(target, handler, False, limits, origin, user)
+        endpoint, address = None, _listening_address(target)
+        try:
+            endpoint = self.wire.listen(address, backlog or limits.backlog, target.dual_stack)
+        except OSError as error:
+            if not (target.dual_stack and error.errno in {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}):
+                raise
+            endpoint = self.wire.listen(Address("0.0.0.0", address.port, 4), backlog or limits.backlog, False)
+        self._next_id += 1
+        listener = Listener(
+            self,
+            self._next_id,
+            endpoint,
+            _with_port(target, endpoint.local.port),
+            handler,
+            protocol=protocol,
+            tls=tls,
+            engine=engine,
+            limits=limits,
+            max_connections=max_connections,
+            access=access,
+            origin=origin,
+            user=user,
+        )
+        self.listeners[listener.id] = listener
+        return listener
+
+    def connect(
+        self,
+        url: str | URL,
+        handler: Handler,
+        *,
+        protocol: Callable[[Connection], Protocol] | None = None,
+        tls: ClientConfig | None = None,
+        server_name: str | None = None,
+        engine: str = "auto",
+        limits: Limits | None = None,
+        user: object = None,
+    ) -> Connection | DatagramConnection:
+        """Begin a connection; everything that follows, failure too, is told to the handler.
+
+        Args:
+            url: tcp, tls, udp or unix.
+            handler, protocol, engine, limits, user: as for `listen`.
+            tls: roots and the rest; the system's roots, verified, when None and the URL is tls.
+            server_name: the name that the certificate must bear; the URL's host when None.
+
+        Raises:
+            Misuse: the URL or the thread is wrong, or `Limits.max_connections` are open.
+            Closed: the manager is closing.
+        """
+        origin = self._check_open()
+        target = parse(url) if isinstance(url, str) else url
+        limits = limits if limits is not None else self.limits
+        if self.is_full:
+            raise Misuse(
+                f"{len(self.connections)} connections are open, the limit is {self.limits.max_connections}"
+            )
+        if target.transport == "udp":
+            return self._datagrams(target, handler, True, limits, origin, user)
+        secure = None
+        if target.secure or tls is not None:
+            if not target.secure and target.transport != "unix":
+                raise Misuse(
+                    f"{target.scheme} is plain text: write {_SECURE.get(target.scheme, 'tls')}:// to use TLS"
+                )
+            secure = (tls if tls is not None else ClientConfig(), server_name or target.host or None, engine)
+        connection = self.new_connection(
+            handler,
+            phase=Phase.RESOLVING,
+            is_client=True,
+            limits=limits,
+            origin=origin,
+            url=target,
+            user=user,
+        )
+        if protocol is not None:
+            session = protocol(connection)
+            connection.set_protocol(session, session)
+        opening = Opening(connection, target, secure, limits)
+        connection.set_opening(opening)
+        opening.begin()
+        return connection
+
+    def adopt(
+        self,
+        handle: object,
+        handler: Handler,
+        *,
+        protocol: Callable[[Connection], Protocol] | None = None,
+        tls: ClientConfig | ServerConfig | None = None,
+        server_name: str | None = None,
+        engine: str = "auto",
+        limits: Limits | None = None,
+        user: object = None,
+    ) -> Connection:
+        """Take over a connected stream socket (it is detached from the object given).
+
+        Args:
+            handle: a `socket.socket`.
+            tls: a server's or a client's configuration decides the role; plain text when None.
+            handler, protocol, server_name, engine, limits, user: as for `connect`.
+
+        Raises:
+            Misuse: it is not a connected stream socket, or the thread is wrong.
+            Closed: the manager is closing.
+        """
+        origin = self._check_open()
+        endpoint = self.wire.adopt(handle)
+        connection = self.new_connection(
+            handler,
+            phase=Phase.CONNECTING,
+            is_client=not isinstance(tls, ServerConfig),
+            limits=limits if limits is not None else self.limits,
+            origin=origin,
+            url=None,
+            user=user,
+        )
+        if protocol is not None:
+            session = protocol(connection)
+            connection.set_protocol(session, session)
+        connection.attach(endpoint, 1)
+        secure = None if tls is None else (tls, server_name, engine)
+        self.call_soon(connection.transport_ready, secure)
+        return connection
+
+    def _datagrams(
+        self, url: URL, handler: Handler, is_client: bool, limits: Limits, origin: Origin, user: object
+    ) -> DatagramConnection:
+        self._next_id += 1
+        connection = DatagramConnection(
+            self, self._next_id, url, handler, is_client=is_client, limits=limits, origin=origin, user=user
+        )
+        self.connections[connection.id] = connection
+        try:
+            if not is_client:
+                connection.begin(_listening_address(url), None)
+                if connection.local is not None:
+                    connection.url = _with_port(url, connection.local.port)
+            else:
+                connection.begin(None, (url.host,) if literal(url.host) is not None else None)
+        except OSError as error:
+            if not is_client:
+                del self.connections[connection.id]
+                raise
+            connection.finish(CloseKind.UNREACHABLE, error)
+        return connection
+
+    def new_connection(self, handler: Handler, **options: object) -> Connection:
+        """A connection with the next number; for `connect`, `adopt` and listeners."""
+        self._next_id += 1
+        connection = Connection(self, self._next_id, handler, **options)  # type: ignore[arg-type]
+        self.connections[connection.id] = connection
+        return connection
+
+    @property
+    def is_full(self) -> bool:
+        """Whether `Limits.max_connections` are open."""
+        return len(self.connections) >= self.limits.max_connections
+
+    # Calls for later.
+
+    def call_soon(self, call: Callable[..., object], *arguments: object) -> None:
+        """Call it in the next turn. Legal from any thread and from signal handlers; after the end it does
+        nothing."""
+        self._soon.append((call, arguments))
+        if threading.get_ident() != self._owner:
+            self.wire.wake()
+        elif not self._in_turn:
+            self.wire.wake()
+            self._tell_host()
+
+    def call_later(self, delay: float, call: Callable[..., object], *arguments: object) -> Timer:
+        """Call it after `delay` seconds, on this thread; the result can be cancelled. A close cancels it.
+
+        Raises:
+            Misuse: wrong thread, or a negative delay.
+            Closed: the manager is closing.
+        """
+        origin = self._check_open()
+        if not 0 <= delay < NEVER:
+            raise Misuse(f"a delay is a number of seconds, 0 or more, not {delay!r}")
+        when = self.refresh() + delay
+        entry = self.ledger.enter("timer", f"call_later({delay:g} s)", origin, self.now)
+
+        def release() -> None:
+            del self._user_timers[entry]
+            self.ledger.strike(entry)
+
+        timer = Timer(when, lambda: self._guarded(call, *arguments), release)
+        self._user_timers[entry] = timer
+        self.schedule(timer, when)
+        return timer
+
+    # Turning.
+
+    def poll(self, within: float | None = None) -> None:
+        """One turn: wait at most `within` seconds (None: until something happens), and do what there is to do.
+
+        Raises:
+            Misuse: on another thread, inside a handler, or in a forked child.
+            Closed: the manager is closed.
+            BaseException: what a handler raised that is no Exception (KeyboardInterrupt), once the turn is
+                complete.
+        """
+        self._check_pollable()
+        self._turn(self.wire.wait(self.wait_time(within)), self.wire.now())
+
+    def turn(self, now: float | None = None) -> None:
+        """One turn without waiting, for a host.
+
+        Args:
+            now: the host's idea of the present, on the same clock; the wire's own when None.
+        """
+        self._check_pollable()
+        events = self.wire.wait(0)
+        self._turn(events, self.wire.now() if now is None else now)
+
+    def run(
+        self, *, signals: Sequence[int] = (signal.SIGINT, signal.SIGTERM), within: float | None = None
+    ) -> CloseReport:
+        """Turn until the manager is closed, or `stop` is called.
+
+        Args:
+            signals: in the main thread, each of these begins the close, and a second one cuts it short. Their
+                handlers are put back at the end.
+            within: seconds for the close that a signal begins; `Limits.close_within` when None.
+
+        Returns:
+            The report of the close; an incomplete one after `stop`.
+        """
+        self._stopped = False
+        with self._signals(signals, within):
+            while not self._closed and not self._stopped:
+                self.poll()
+        return self._closing.report if self._closing is not None else CloseReport(False, 0.0, 0.0)
+
+    def stop(self) -> None:
+        """Make `run` return after this turn, with everything left open. Legal from any thread."""
+        self._stopped = True
+        self.wire.wake()
+
+    @contextmanager
+    def _signals(self, signals: Sequence[int], within: float | None) -> Iterator[None]:
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def on_signal(number: int, _frame: FrameType | None) -> None:
+            hurry = self._closing is not None
+            log.info("%s: %s", signal.Signals(number).name, "cutting the close short" if hurry else "closing")
+            self.call_soon(self.begin_close, 0.0 if hurry else within)
+
+        previous = {number: signal.signal(number, on_signal) for number in signals}
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _turn(self, events: list[tuple[int, int]], now: float) -> None:
+        self.now = now
+        self._in_turn = True
+        try:
+            table = self._table
+            for fd, mask in events:
+                watcher = table.get(fd)
+                if watcher is not None:
+                    try:
+                        watcher.on_io(mask, now)
+                    except Exception as error:  # noqa: BLE001 - a defect ends what it struck, not the loop
+                        self._defect(watcher, error)
+            timers = self._timers
+            if timers.earliest() <= now:
+                self._wake_sleepers(now)
+            if self._soon:
+                self._call_what_waits()
+            ready = self._ready
+            for _ in range(len(ready)):
+                connection = ready.popleft()
+                connection.on_ready_list = False
+                try:
+                    connection.on_ready(now)
+                except Exception as error:  # noqa: BLE001 - as above
+                    self._defect(connection, error)
+            ended = self._ended
+            for _ in range(len(ended)):
+                ended.popleft().deliver_closed()
+            if self._closing is not None and not self.connections and not ended and not self._soon:
+                self._finish()
+        finally:
+            self._in_turn = False
+            if self._host is not None:
+                self._tell_host()
+        if self._raise is not None:
+            failure, self._raise = self._raise, None
+            raise failure
+
+    def _wake_sleepers(self, now: float) -> None:
+        due = []
+        while (sleeper := self._timers.due(now)) is not None:
+            due.append(sleeper)
+        for sleeper in due:
+            try:
+                sleeper.on_timer(now)
+            except Exception as error:  # noqa: BLE001 - as in _turn
+                self._defect(sleeper, error)
+
+    def _call_what_waits(self) -> None:
+        for _ in range(len(self._soon)):
+            call, arguments = self._soon.popleft()
+            self._guarded(call, *arguments)
+
+    def _guarded(self, call: Callable[..., object], *arguments: object) -> None:
+        try:
+            call(*arguments)
+        except Exception:
+            log.exception("a function called later failed: %r", call)
+        except BaseException as error:  # noqa: BLE001 - raised again at the end of the turn
+            self.raise_later(error)
+            log.exception("a function called later failed: %r", call)
+
+    def _defect(self, where: object, error: Exception) -> None:
+        log.error("%r failed by itself, aborting it", where, exc_info=error)
+        if isinstance(where, Connection | DatagramConnection):
+            where.finish(CloseKind.BROKEN, error, reset=True)
+
+    def wait_time(self, within: float | None) -> float | None:
+        """How long the next `poll(within)` may wait: 0 when there is something to do, None for ever."""
+        if self._ready or self._soon or self._ended or (self._closing is not None and not self.connections):
+            return 0
+        earliest = self._timers.earliest()
+        if earliest is NEVER:
+            return within
+        wait = max(earliest - self.wire.now(), 0.0)
+        return wait if within is None or wait < within else within
+
+    # Closing.
+
+    def begin_close(self, within: float | None = None) -> Closing:
+        """Begin the end: listeners close now, connections drain at most `within` seconds
+        (`Limits.close_within` when None). Whoever turns the manager goes on until the result is `done`. A
+        second call can only shorten the deadline.
+        """
+        self.check_owner()
+        self.refresh()
+        seconds = self.limits.close_within if within is None else within
+        if self._closing is None:
+            self._closing = Closing(self, seconds)
+            self._closing.begin()
+        elif not self._closing.done:
+            self._closing.shorten(seconds)
+            self.schedule(self._closing, self._closing.deadline)
+        self._tell_host()
+        return self._closing
+
+    def close(self, within: float | None = None) -> CloseReport:
+        """End everything, at most `within` seconds, `Limits.close_within` when None.
+
+        Returns:
+            What happened and what is left. Inside a handler it only begins the close, and the report is
+            incomplete: `run` or `poll` go on with it.
+
+        Raises:
+            Misuse: on another thread, or in a forked child.
+            BaseException: as `poll`; calling again goes on with the close.
+        """
+        self.check_owner()
+        closing = self.begin_close(within)
+        if self._in_turn:
+            return closing.report
+        while not closing.done:
+            self.poll()
+        return closing.report
+
+    def _finish(self) -> None:
+        closing = self._closing
+        if closing is not None and not closing.done:
+            self._timers = Timers()
+            closing.finish()
+            self._closed = True
+            self.wire.close()
+
+    def cancel_timers(self) -> int:
+        """Cancel what `call_later` arranged; returns how many had still to fire."""
+        timers = list(self._user_timers.values())
+        for timer in timers:
+            timer.cancel()
+        return len(timers)
+
+    @property
+    def closed(self) -> bool:
+        """True once a close is complete."""
+        return self._closed
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._closed and not self._forked:
+            self.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True) and not self._forked:
+            warnings.warn(
+                f"manager made at {self.origin} was never closed", ResourceWarning, stacklevel=2, source=self
+            )
+
+    # For connections, listeners and lookups.
+
+    def watch(self, fd: int, watcher: Watcher, interest: int) -> None:
+        """Send the poller's hints for `fd` to `watcher`."""
+        self._table[fd] = watcher
+        if interest:
+            self.wire.register(fd, interest)
+
+    def change_interest(self, fd: int, watcher: Watcher, old: int, new: int) -> None:
+        """Without interest a descriptor leaves the poller: epoll would go on reporting hang-ups."""
+        if not new:
+            self.wire.unregister(fd)
+        elif old:
+            self.wire.modify(fd, new)
+        else:
+            self._table[fd] = watcher
+            self.wire.register(fd, new)
+
+    def unwatch(self, fd: int, interest: int) -> None:
+        """Before the descriptor is closed."""
+        if self._table.pop(fd, None) is not None and interest:
+            self.wire.unregister(fd)
+
+    def schedule(self, sleeper: Sleeper, when: float) -> None:
+        """Wake `sleeper` at `when`, or earlier."""
+        if self._timers.schedule(sleeper, when) and not self._in_turn:
+            self._tell_host()
+
+    def stand_ready(self, connection: Connection) -> None:
+        """The connection holds what no socket will announce."""
+        self._ready.append(connection)
+        if not self._in_turn:
+            self._tell_host()
+
+    def forget(self, connection: Connection | DatagramConnection) -> None:
+        """The connection has ended; its handler is told in this turn, or the next."""
+        if self.connections.pop(connection.id, None) is None:
+            return
+        self._ended.append(connection)
+        if self._closing is not None and connection.reason is not None:
+            self._closing.ended(connection.id, connection.remote, connection.reason)
+        if len(self.connections) == self.limits.max_connections - 1:
+            for listener in self.listeners.values():
+                listener.look_again()
+        if not self._in_turn:
+            self._tell_host()
+
+    def forget_listener(self, listener: Listener) -> None:
+        """The listener is closed."""
+        self.listeners.pop(listener.id, None)
+
+    def raise_later(self, error: BaseException) -> None:
+        """Leave `poll` with this, once the turn is complete."""
+        if self._raise is None:
+            self._raise = error
+
+    def refresh(self) -> float:
+        """The present: outside a turn the clock is read anew."""
+        if not self._in_turn:
+            self.now = self.wire.now()
+        return self.now
+
+    def resolver(self) -> tuple[ResolverConfig, Hosts]:
+        """How names are looked up."""
+        if self._resolver is None:
+            self._resolver = load()
+        return self._resolver
+
+    def fileno(self) -> int:
+        """A descriptor that is readable when a turn has something to do, for a host's poller."""
+        return self.wire.fileno()
+
+    def is_owner(self) -> bool:
+        """Whether this thread may call what is not thread-safe."""
+        return threading.get_ident() == self._owner
+
+    def check_owner(self) -> None:
+        """Raise Misuse on another thread than the owner, or in a forked child."""
+        if threading.get_ident() != self._owner:
+            raise Misuse(
+                f"this manager belongs to thread {self._owner}; thread {threading.get_ident()} "
+                f"({threading.current_thread().name}) may only use close, abort, stop and call_soon"
+            )
+        if self._forked:
+            raise Misuse("this manager was made before a fork: the child's copy refuses to work")
+
+    def forked(self) -> None:
+        """In the child after a fork: release the copies of the descriptors, refuse everything else."""
+        if not self._closed:
+            self._forked = True
+            self.wire.forked()
+
+    def _check_open(self) -> Origin:
+        self.check_owner()
+        if self._closing is not None:
+            raise Closed("the manager is closing" if not self._closed else "the manager is closed")
+        self.refresh()
+        return calling_place()
+
+    def _check_pollable(self) -> None:
+        self.check_owner()
+        if self._in_turn:
+            raise Misuse("polling inside a handler: return from it, the turn goes on")
+        if self._closed:
+            raise Closed("the manager is closed")
+
+    def _tell_host(self) -> None:
+        if self._host is None or self._closed:
+            return
+        busy = self.wait_time(None) == 0
+        self._host.wake_at(self.wire.now() if busy else self._timers.earliest())
+
+
+_SECURE = {"tcp": "tls", "http": "https", "ws": "wss"}
+
+
+def _check_tls(url: URL, tls: ServerConfig | None, has_protocol: bool) -> None:
+    if url.secure and tls is None:
+        raise Misuse(f"{url.scheme} needs tls=ServerConfig(...): TLS never falls back to plain text")
+    if tls is not None and not url.secure and url.transport != "unix":
+        raise Misuse(f"{url.scheme} is plain text: write {_SECURE.get(url.scheme, 'tls')}:// to use TLS")
+    if not has_protocol and url.scheme in {"http", "https", "ws", "wss"}:
+        where = "mungos.http" if url.scheme.startswith("http") else "mungos.websocket"
+        raise Misuse(f"{url.scheme} URLs belong to {where}.listen and {where}.connect")
+
+
+def _listening_address(url: URL) -> Address:
+    if url.transport == "unix":
+        return unix_address(url)
+    host = {"": "::", "localhost": "127.0.0.1"}.get(url.host, url.host)
+    return Address(host, url.port, 6 if ":" in host else 4)
+
+
+def _with_port(url: URL, port: int) -> URL:
+    return url if url.transport == "unix" else URL(url.scheme, url.host, port, url.path, url.query)

@@ -1,0 +1,130 @@
+"""The protocol of a connection that has none: bytes as they come."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from mungos.core.events import Ended, Received
+from mungos.core.limits import Limits
+from mungos.errors import Closed, Misuse
+from mungos.protocol import Buffer
+
+__all__ = ["PlainProtocol"]
+
+
+class PlainProtocol:
+    """Received and Ended come out as they went in; what is sent is queued unchanged."""
+
+    __slots__ = (
+        "_closed",
+        "_events",
+        "_last",
+        "_limits",
+        "_queue",
+        "deadline",
+        "discarded",
+        "ended",
+        "unsent",
+        "wake",
+    )
+
+    def __init__(self, limits: Limits) -> None:
+        self.deadline: float | None = None
+        self.wake: Callable[[], None] | None = None
+        self.ended = False
+        self.unsent = 0
+        self.discarded = 0
+        self._limits = limits
+        self._events: deque[Received | Ended] = deque()
+        self._queue: list[Buffer] = []
+        self._closed = False
+        self._last = False
+
+    def start(self, now: float) -> None:
+        """Nothing to say first."""
+
+    def receive(self, data: Buffer, now: float) -> int:
+        size = len(data)
+        if self._closed:
+            self.discarded += size
+        else:
+            self._events.append(Received(bytes(data)))
+        return size
+
+    def receive_eof(self, now: float, truncated: bool) -> None:
+        if not self._closed:
+            self._events.append(Ended("truncated" if truncated else "clean"))
+
+    def next_event(self) -> object | None:
+        if self._events:
+            event = self._events.popleft()
+            self._last = type(event) is Ended
+            return event
+        if self._last and not self._limits.half_open:
+            # The handler has seen the peer's end and had its chance to answer.
+            self.ended = True
+        return None
+
+    @property
+    def pending(self) -> bool:
+        """Whether the handler has not had everything yet."""
+        return bool(self._events)
+
+    def send(self, parts: tuple[Buffer, ...]) -> bool:
+        """Queue bytes. False above `send_high`; Misuse above `send_hard`, and then nothing is taken."""
+        if self.ended:
+            raise Closed("this side of the connection has ended: nothing can be sent any more")
+        size = sum(map(len, parts))
+        if self.unsent + size > self._limits.send_hard:
+            raise Misuse(
+                f"{self.unsent} bytes wait to be sent and {size} more would pass the hard limit of "
+                f"{self._limits.send_hard} bytes: wait for Writable when send returns False"
+            )
+        for part in parts:
+            if len(part):
+                # What can change after the call is copied; bytes are not.
+                self._queue.append(part if type(part) is bytes else bytes(part))
+        self.unsent += size
+        if self.wake is not None:
+            self.wake()
+        return self.unsent <= self._limits.send_high
+
+    def end(self) -> None:
+        """Our direction ends after what is queued; the peer's goes on."""
+        self.ended = True
+        if self.wake is not None:
+            self.wake()
+
+    def take(self, limit: int) -> list[Buffer]:
+        queue = self._queue
+        if self.unsent <= limit:
+            self._queue = []
+            self.unsent = 0
+            return queue
+        size = 0
+        for count, part in enumerate(queue):
+            if size >= limit:
+                self._queue = queue[count:]
+                self.unsent -= size
+                return queue[:count]
+            size += len(part)
+        self._queue = []
+        self.unsent = 0
+        return queue
+
+    def expire(self, now: float) -> None:
+        """No deadline of its own."""
+
+    def close(self, now: float) -> None:
+        self._closed = True
+        self.ended = True
+        for event in self._events:
+            if isinstance(event, Received):
+                self.discarded += len(event.data)
+        self._events.clear()
+
+    def leftover(self) -> bytes:
+        data = b"".join(event.data for event in self._events if isinstance(event, Received))
+        self._events.clear()
+        return data

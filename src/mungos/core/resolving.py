@@ -1,0 +1,217 @@
+"""A name lookup on the manager's wire: sockets for the sans-I/O resolver of `mungos.dns`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mungos.core.ledger import Origin
+from mungos.core.timers import NEVER
+from mungos.dns import CloseExchange, Lookup, NameNotFound, OpenStream, Resolved, SendDatagram
+from mungos.dns import Failed as LookupFailed
+from mungos.errors import MungosError
+from mungos.wires.contract import READABLE, WRITABLE, Address, DatagramEndpoint, StreamEndpoint
+
+if TYPE_CHECKING:
+    from mungos.core.manager import Manager
+
+__all__ = ["Resolving"]
+
+Done = Callable[[tuple[str, ...], MungosError | None], None]
+
+
+class Resolving:
+    """One lookup. `done` is called once, with addresses or an error; never after `cancel`."""
+
+    def __init__(self, manager: Manager, host: str, within: float, origin: Origin, done: Done) -> None:
+        self.manager = manager
+        self.origin = origin
+        self._host = host
+        self._within = within
+        self._done = done
+        self._lookup: Lookup | None = None
+        self._entry = manager.ledger.enter("lookup", host, origin, manager.now)
+        self._exchanges: dict[int, _DatagramExchange | _StreamExchange] = {}
+        self.timer_at = NEVER
+
+    def begin(self) -> None:
+        """Ask."""
+        manager = self.manager
+        config, hosts = manager.resolver()
+        try:
+            self._lookup = Lookup(
+                self._host,
+                config=config,
+                hosts=hosts,
+                random=manager.wire.random,
+                now=manager.now,
+                within=self._within,
+            )
+        except MungosError as error:
+            self._end((), NameNotFound(self._host, str(error), exists=False))
+            return
+        self._act()
+
+    def on_timer(self, now: float) -> None:
+        """The lookup's deadline."""
+        if self._lookup is not None:
+            self._lookup.expire(now)
+            self._act()
+
+    def cancel(self) -> None:
+        """Nobody wants the answer any more: every socket is released now."""
+        if self._lookup is not None:
+            self._lookup.cancel()
+            self._lookup = None
+        self._release()
+
+    def datagram(self, exchange: int, data: bytes) -> None:
+        """A datagram came."""
+        if self._lookup is not None:
+            self._lookup.receive_datagram(exchange, data, self.manager.now)
+            self._act()
+
+    def stream(self, exchange: int, data: bytes) -> None:
+        """Bytes came on a stream."""
+        if self._lookup is not None:
+            self._lookup.receive_stream(exchange, data, self.manager.now)
+            self._act()
+
+    def broken(self, exchange: int, reason: str) -> None:
+        """An exchange's socket failed."""
+        if self._lookup is not None:
+            self._lookup.exchange_failed(exchange, reason, self.manager.now)
+            self._act()
+
+    def _act(self) -> None:
+        while self._lookup is not None and (event := self._lookup.next_event()) is not None:
+            if isinstance(event, SendDatagram | OpenStream):
+                self._begin_exchange(event)
+            elif isinstance(event, CloseExchange):
+                exchange = self._exchanges.pop(event.exchange_id, None)
+                if exchange is not None:
+                    exchange.close()
+            elif isinstance(event, Resolved):
+                self._end(event.addresses, None)
+            elif isinstance(event, LookupFailed):
+                self._end((), event.error)
+        if self._lookup is not None and self._lookup.deadline is not None:
+            self.manager.schedule(self, self._lookup.deadline)
+
+    def _begin_exchange(self, event: SendDatagram | OpenStream) -> None:
+        host = event.server.host
+        server = Address(host, event.server.port, 6 if ":" in host else 4)
+        manager, number = self.manager, event.exchange_id
+        try:
+            if isinstance(event, SendDatagram):
+                self._exchanges[number] = _DatagramExchange(
+                    self, number, manager.wire.datagrams(None, server, False), event.payload
+                )
+            else:
+                self._exchanges[number] = _StreamExchange(
+                    self, number, manager.wire.connect(server), event.payload
+                )
+        except OSError as error:
+            if self._lookup is not None:
+                self._lookup.exchange_failed(number, str(error.strerror or error), manager.now)
+
+    def _end(self, addresses: tuple[str, ...], error: MungosError | None) -> None:
+        self._lookup = None
+        self._release()
+        self._done(addresses, error)
+
+    def _release(self) -> None:
+        self.timer_at = NEVER
+        for exchange in self._exchanges.values():
+            exchange.close()
+        self._exchanges.clear()
+        if self._entry:
+            self.manager.ledger.strike(self._entry)
+            self._entry = 0
+
+
+class _DatagramExchange:
+    """One query over UDP, from a socket and a random port of its own."""
+
+    def __init__(self, resolving: Resolving, number: int, endpoint: DatagramEndpoint, payload: bytes) -> None:
+        self._resolving = resolving
+        self._number = number
+        self._endpoint = endpoint
+        self._payload = payload
+        manager = resolving.manager
+        self._entry = manager.ledger.enter(
+            "descriptor", f"DNS query to {endpoint.remote}", resolving.origin, manager.now
+        )
+        manager.watch(endpoint.fd, self, READABLE | WRITABLE)
+
+    def on_io(self, mask: int, now: float) -> None:
+        """The socket can take the query, or has an answer or an error."""
+        resolving, manager = self._resolving, self._resolving.manager
+        try:
+            if self._payload and mask & WRITABLE and self._endpoint.send_to(self._payload, None):
+                self._payload = b""
+                manager.change_interest(self._endpoint.fd, self, READABLE | WRITABLE, READABLE)
+            if mask & ~WRITABLE:
+                failure = self._endpoint.next_error() if mask & ~READABLE & ~WRITABLE else None
+                if failure is not None:
+                    raise failure[0]
+                answer = self._endpoint.receive()
+                if answer is not None:
+                    resolving.datagram(self._number, answer[0])
+        except OSError as error:
+            resolving.broken(self._number, str(error.strerror or error))
+
+    def close(self) -> None:
+        """Release the socket."""
+        manager = self._resolving.manager
+        manager.unwatch(self._endpoint.fd, READABLE)
+        self._endpoint.close()
+        manager.ledger.strike(self._entry)
+
+
+class _StreamExchange:
+    """One query over TCP (RFC 7766)."""
+
+    def __init__(self, resolving: Resolving, number: int, endpoint: StreamEndpoint, payload: bytes) -> None:
+        self._resolving = resolving
+        self._number = number
+        self._endpoint = endpoint
+        self._payload: memoryview | None = memoryview(payload)
+        self._connected = False
+        manager = resolving.manager
+        self._entry = manager.ledger.enter(
+            "descriptor", f"DNS query to {endpoint.remote}", resolving.origin, manager.now
+        )
+        manager.watch(endpoint.fd, self, READABLE | WRITABLE)
+
+    def on_io(self, mask: int, now: float) -> None:
+        """Connected, writable or readable."""
+        resolving, manager = self._resolving, self._resolving.manager
+        try:
+            if not self._connected:
+                failure = self._endpoint.connected()
+                if failure is not None:
+                    raise failure
+                self._connected = True
+            if self._payload is not None and mask & WRITABLE:
+                self._payload = self._payload[self._endpoint.send(self._payload) :]
+                if not self._payload:
+                    self._payload = None
+                    manager.change_interest(self._endpoint.fd, self, READABLE | WRITABLE, READABLE)
+            if mask & ~WRITABLE:
+                count = self._endpoint.recv_into(manager.buffer)
+                if count:
+                    resolving.stream(self._number, bytes(manager.view[:count]))
+                else:
+                    resolving.broken(self._number, "the server ended the stream")
+        except BlockingIOError:
+            return
+        except OSError as error:
+            resolving.broken(self._number, str(error.strerror or error))
+
+    def close(self) -> None:
+        """Release the socket."""
+        manager = self._resolving.manager
+        manager.unwatch(self._endpoint.fd, READABLE)
+        self._endpoint.close()
+        manager.ledger.strike(self._entry)

@@ -1,0 +1,55 @@
+"""The table of hosts (hosts(5)), read from its text."""
+
+from __future__ import annotations
+
+from mungos.addresses import address_text, literal, normalised
+
+__all__ = ["Hosts", "parse_hosts"]
+
+
+class Hosts:
+    """Names and their addresses.
+
+    Args:
+        addresses: for each name in lower case, without a final dot, its address literals in order.
+    """
+
+    __slots__ = ("_addresses",)
+
+    def __init__(self, addresses: dict[str, tuple[str, ...]] | None = None) -> None:
+        self._addresses = addresses or {}
+
+    def addresses(self, host: str) -> tuple[str, ...]:
+        """All addresses of a host in the table's order, of both families; empty when it is not there."""
+        return self._addresses.get(host.lower().removesuffix("."), ())
+
+    def __len__(self) -> int:
+        return len(self._addresses)
+
+    def __repr__(self) -> str:
+        return f"Hosts({len(self._addresses)} names)"
+
+
+def parse_hosts(text: str) -> Hosts:
+    """Read lines of an address and its names. What follows `#` is a comment; a line whose first word is not
+    an address literal is passed over; a name on several lines has the addresses of all, each once."""
+    table: dict[str, tuple[str, ...]] = {}
+    # Long tables mostly repeat one address.
+    seen: dict[str, str | None] = {}
+    for line in text.split("\n"):
+        words = line.partition("#")[0].split()
+        if len(words) < 2:
+            continue
+        word = words[0]
+        if word not in seen:
+            address = literal(word)
+            seen[word] = None if address is None else address_text(normalised(address))
+        canonical = seen[word]
+        if canonical is None:
+            continue
+        for name in words[1:]:
+            key = name.lower().removesuffix(".")
+            known = table.get(key, ())
+            if canonical not in known:
+                table[key] = (*known, canonical)
+    return Hosts(table)
