@@ -38,6 +38,10 @@ class Protocol(Contract):
 
     Times are seconds on one monotonic clock, given by the caller. `deadline` is the earliest instant at
     which `expire` wants to be called, or None; it may move in either direction after any call.
+
+    A session may have more, and the connection uses it where it is there: `detail`, what the `Closed` event
+    adds to its reason; `discarded`, bytes received and thrown away; `tls_failed()`, called when TLS broke;
+    `release()`, called once when the connection has ended.
     """
 
     deadline: float | None

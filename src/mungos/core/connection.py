@@ -907,6 +907,9 @@ class Connection:
         self._out_size = 0
         self._held = b""
         self.timer_at = NEVER
+        release = getattr(self.protocol, "release", None)
+        if release is not None:
+            release()
         manager.forget(self)
 
     def deliver_closed(self) -> None:

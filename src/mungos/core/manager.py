@@ -223,7 +223,7 @@ class Manager:
                 raise Misuse(
                     f"{target.scheme} is plain text: write {_SECURE.get(target.scheme, 'tls')}:// to use TLS"
                 )
-            secure = (tls if tls is not None else ClientConfig(), server_name or target.host or None, engine)
+            secure = (tls if tls is not None else _DEFAULT_TLS, server_name or target.host or None, engine)
         connection = self.new_connection(
             handler,
             phase=Phase.RESOLVING,
@@ -680,6 +680,7 @@ class Manager:
         self._host.wake_at(self.wire.now() if busy else self._timers.earliest())
 
 
+_DEFAULT_TLS = ClientConfig()
 _SECURE = {"tcp": "tls", "http": "https", "ws": "wss"}
 
 

@@ -226,11 +226,12 @@ class Lookup:
         """Act on `deadline`; nothing happens before it."""
         if self._done:
             return
+        if self._addresses_wait is not None and now >= min(self._addresses_wait, self._end):
+            # One family has addresses: the other's silence does not take them away.
+            self._conclude(now)
+            return
         if now >= self._end:
             self._finish(Failed(self._timed_out()))
-            return
-        if self._addresses_wait is not None and now >= self._addresses_wait:
-            self._conclude(now)
             return
         for exchange in list(self._exchanges.values()):
             if exchange.id in self._exchanges and now >= exchange.deadline:

@@ -6,11 +6,20 @@ A configuration is built once and shared: engines keep what they derive from it 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["ClientConfig", "Credential", "ServerConfig"]
+from mungos.tls.sessions import SessionCache, TicketKeys
+
+__all__ = ["DEFAULT_GROUPS", "DEFAULT_SUITES", "ClientConfig", "Credential", "ServerConfig"]
+
+DEFAULT_SUITES = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
+"""Cipher suites of TLS 1.3 in order of preference (RFC 8446 appendix B.4)."""
+
+DEFAULT_GROUPS = ("X25519MLKEM768", "x25519", "secp256r1", "secp384r1")
+"""Key exchange groups in order of preference; those that the engine or its provider lacks are left out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +43,7 @@ class Credential:
         return f"Credential({len(self.chain)} bytes of certificates, key not shown)"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class ClientConfig:
     """A client's side. Verification is on, with the system's roots, unless it is said otherwise.
 
@@ -47,6 +56,13 @@ class ClientConfig:
         handshake_timeout: seconds for the whole handshake.
         max_unread: cap on undelivered plaintext, bytes.
         max_unsent: cap on ciphertext not taken yet, bytes.
+        suites: TLS 1.3 cipher suites offered, in order of preference.
+        groups: key exchange groups offered, in order of preference.
+        sessions: where session tickets are kept; None means that no session is resumed.
+        keylog: gets each line of RFC 9850's key log, without its line end. Who has them reads the traffic.
+        provider: the cryptographic provider's name ("cryptography", "pure"), for engines that have several.
+        wall: civil time, seconds since 1970, for the dates in certificates and the age of tickets; None means
+            the factory's own clock.
     """
 
     roots: bytes | None = None
@@ -57,18 +73,28 @@ class ClientConfig:
     handshake_timeout: float = 10.0
     max_unread: int = 256 * 1024
     max_unsent: int = 256 * 1024
+    suites: tuple[str, ...] = DEFAULT_SUITES
+    groups: tuple[str, ...] = DEFAULT_GROUPS
+    sessions: SessionCache | None = None
+    keylog: Callable[[str], None] | None = None
+    provider: str | None = None
+    wall: Callable[[], float] | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class ServerConfig:
     """A server's side.
 
     Attributes:
-        credentials: one or more; the one whose names cover the client's server_name is chosen, else the first.
+        credentials: one or more; the one whose names cover the client's server_name is taken, else the first.
         client_roots: trusted issuers of client certificates, PEM.
         client_auth: whether a client certificate is asked for ("none"), may be shown ("optional") or must be.
         alpn: protocols spoken, in order of preference; empty means that ALPN is not answered.
         minimum_version, handshake_timeout, max_unread, max_unsent: as for a client.
+        suites, groups: spoken, in order of preference; the server's order decides.
+        tickets: the keys under which session tickets are sealed; None means that none are sent or accepted.
+        retry_cookie: put a cookie into a HelloRetryRequest, and demand it back (RFC 8446 section 4.2.2).
+        keylog, provider, wall: as for a client.
     """
 
     credentials: tuple[Credential, ...]
@@ -79,3 +105,10 @@ class ServerConfig:
     handshake_timeout: float = 10.0
     max_unread: int = 256 * 1024
     max_unsent: int = 256 * 1024
+    suites: tuple[str, ...] = DEFAULT_SUITES
+    groups: tuple[str, ...] = DEFAULT_GROUPS
+    tickets: TicketKeys | None = None
+    retry_cookie: bool = False
+    keylog: Callable[[str], None] | None = None
+    provider: str | None = None
+    wall: Callable[[], float] | None = None

@@ -127,24 +127,41 @@ class Engine(Contract):
     `Established` was handed out, `close_write` (close_notify), `receive` until the peer's end, `release`.
     """
 
-    exact_alerts: bool
-    """False when the engine can't say which alert it sent or received (the standard library's)."""
+    @property
+    def exact_alerts(self) -> bool:
+        """False when the engine can't always say which alert it sent or received (the standard library's)."""
 
-    unread: int
-    """Bytes held that may still yield events without another `receive` (plaintext, or ciphertext not yet
-    looked at): while it is not 0, a quiet socket means nothing."""
+    @property
+    def unread(self) -> int:
+        """Bytes held that may still yield events without another `receive` (plaintext, or whole records not
+        yet looked at), and events not yet handed out: while it is not 0, a quiet socket means nothing. Half
+        a record does not count."""
 
-    unsent: int
-    """Bytes that `take` would hand out, ciphertext."""
+    @property
+    def unsent(self) -> int:
+        """Bytes that `take` would hand out, ciphertext."""
 
-    deadline: float | None
-    """When `expire` wants to be called, on the clock of `now`; None when nothing is pending."""
+    @property
+    def deadline(self) -> float | None:
+        """When `expire` wants to be called, on the clock of `now`; None when nothing is pending."""
 
-    read_side: ReadSide
-    write_side: WriteSide
-    negotiated: Negotiated | None
-    ending: Failed | None
-    """The failure that ended it, once handed out or queued."""
+    @property
+    def read_side(self) -> ReadSide:
+        """How far the peer's direction has come; final once `next_event` returned None."""
+
+    @property
+    def write_side(self) -> WriteSide:
+        """How far ours has come. After a failure it is FLUSHING while the alert waits for `take`. Under TLS
+        1.2 the peer's close_notify is answered at once (RFC 5246 section 7.2.1), so it may leave OPEN with
+        the event PeerClosed."""
+
+    @property
+    def negotiated(self) -> Negotiated | None:
+        """What the handshake agreed on, once it is complete."""
+
+    @property
+    def ending(self) -> Failed | None:
+        """The failure that ended it, once handed out or queued."""
 
     def start(self, now: float) -> None:
         """Begin; a client queues its ClientHello."""
@@ -156,18 +173,20 @@ class Engine(Contract):
 
     def receive_eof(self, now: float) -> None:
         """The stream below ended. Without a close_notify first this makes `read_side` TRUNCATED, or
-        fails the handshake."""
+        fails the handshake, as soon as what came before was pulled."""
 
     def next_event(self) -> Event | None:
         """The next event, or None."""
 
     def write(self, parts: Sequence[Buffer]) -> int:
         """Encrypt. Returns plaintext bytes accepted (fewer when the cap on unsent ciphertext is reached;
-        0 before `Established`). Raises Closed after `close_write`."""
+        0 before `Established`, after a failure, and after a peer's close_notify that ended both directions).
+        Raises Closed after `close_write`."""
 
     def close_write(self) -> None:
         """Queue close_notify: our direction ends after what was written. Idempotent. Before the handshake
-        is complete it cancels (RFC 8446 section 6.1: user_canceled where the engine can)."""
+        is complete it cancels (RFC 8446 section 6.1: user_canceled where the engine can), and no event
+        follows."""
 
     def fail(self, alert: AlertDescription) -> None:
         """Queue a fatal alert of our own choice and end the session."""
@@ -208,7 +227,9 @@ class Availability:
 class EngineFactory(Contract):
     """Makes sessions of one engine. Contexts derived from a configuration are cached per configuration."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """What `select` knows it by."""
 
     def availability(self) -> Availability:
         """Whether it can be used here, and why not."""

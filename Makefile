@@ -1,0 +1,77 @@
+# Every target sets up what it needs, on a machine with make, python3 (3.11 or newer) and python3-venv.
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+VENV := .venv
+BENCH_VENV := .venv-bench
+BIN := $(VENV)/bin
+BENCH_BIN := $(BENCH_VENV)/bin
+PIP_INSTALL := -m pip install --quiet --no-input --disable-pip-version-check
+CHECKED := $(wildcard src tests benchmarks examples scripts)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run test test-s390x lint bench nightly clean
+
+help: ## this list
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+run: $(VENV)/.installed ## the main job: everything opened, used, closed and accounted for
+	$(BIN)/mungos demo
+
+test: $(VENV)/.installed-test ## all tests, natively (PYTEST_ARGS="-k name" for some)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-s390x: ## the tests of scripts/s390x/tests.txt on an emulated big-endian processor
+	scripts/s390x/test $(PYTEST_ARGS)
+
+lint: $(VENV)/.installed-lint ## style, types, and who may import whom
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy $(CHECKED)
+
+bench: $(BENCH_VENV)/.installed ## measure, beside other libraries (BENCH_ARGS="--help")
+	$(BENCH_BIN)/python -m benchmarks $(BENCH_ARGS)
+
+nightly: export MUNGOS_HYPOTHESIS_PROFILE := nightly
+nightly: export MUNGOS_TEST_TIME_FACTOR := 12
+nightly: ## everything, with many more examples, each stage under a deadline
+	$(PYTHON) scripts/watchdog.py --deadline 600 -- $(MAKE) lint
+	$(PYTHON) scripts/watchdog.py --deadline 7200 -- $(MAKE) test
+	$(PYTHON) scripts/watchdog.py --deadline 7200 -- $(MAKE) test-s390x
+	$(PYTHON) scripts/watchdog.py --deadline 300 -- $(MAKE) run
+
+clean: ## remove everything that was built, the environments and the s390x root too
+	rm -rf $(VENV) $(BENCH_VENV) .cache build dist src/*.egg-info
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find src tests scripts $(wildcard benchmarks examples) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is older than the metadata: install again. `make run` waits for the package and its command line
+# only; tests and checks add their own.
+
+%/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, this is " + sys.version)'
+	@$(PYTHON) -c 'import ensurepip' || { echo 'Python has no venv here: install the package python3-venv' >&2; exit 1; }
+	$(PYTHON) -m venv $(@D)
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml $(VENV)/.made
+	$(BIN)/python $(PIP_INSTALL) -e '.[cli]'
+	@touch $@
+
+$(VENV)/.installed-test: $(VENV)/.installed scripts/dependency_group.py
+	$(BIN)/python scripts/dependency_group.py test > $(VENV)/test.txt
+	$(BIN)/python $(PIP_INSTALL) -e '.[all]' -r $(VENV)/test.txt
+	@touch $@
+
+$(VENV)/.installed-lint: $(VENV)/.installed-test
+	$(BIN)/python scripts/dependency_group.py lint > $(VENV)/lint.txt
+	$(BIN)/python $(PIP_INSTALL) -r $(VENV)/lint.txt
+	@touch $@
+
+$(BENCH_VENV)/.installed: pyproject.toml benchmarks/requirements.txt $(BENCH_VENV)/.made
+	$(BENCH_BIN)/python $(PIP_INSTALL) -e '.[all]' -r benchmarks/requirements.txt
+	@touch $@

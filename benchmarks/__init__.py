@@ -1,0 +1,1 @@
+"""Requests per second of the server's processor time: this library and its peers, in interleaved rounds."""

@@ -1,0 +1,111 @@
+"""AEADs (RFC 5116) of the `cryptography` package."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
+
+from mungos.crypto.contract import AEAD, AEADS, BadTag
+from mungos.errors import Misuse
+from mungos.protocol import Buffer
+
+__all__ = ["HAS_INTO", "aead"]
+
+HAS_INTO = hasattr(AESGCM, "encrypt_into") and hasattr(AESGCM, "decrypt_into")
+"""Whether the library writes into a caller's buffer (it does from version 47 on)."""
+
+_Cipher = Callable[[Buffer, Buffer, Buffer], bytes]
+_CipherInto = Callable[[Buffer, Buffer, Buffer, bytearray | memoryview], int]
+
+_CLASSES: dict[str, type[AESGCM] | type[ChaCha20Poly1305]] = {
+    "AES-128-GCM": AESGCM,
+    "AES-256-GCM": AESGCM,
+    "CHACHA20-POLY1305": ChaCha20Poly1305,
+}
+
+_OF_SUITE = {
+    "TLS_AES_128_GCM_SHA256": "AES-128-GCM",
+    "TLS_AES_256_GCM_SHA384": "AES-256-GCM",
+    "TLS_CHACHA20_POLY1305_SHA256": "CHACHA20-POLY1305",
+}
+"""RFC 8446 appendix B.4."""
+
+
+def _bad_tag() -> BadTag:
+    return BadTag("the AEAD's tag does not fit the message")
+
+
+class _Copying:
+    """A key where the library can only return new bytes: the `_into` calls copy."""
+
+    __slots__ = ("_decrypt", "encrypt")
+
+    encrypt: _Cipher
+
+    def __init__(self, cipher: AESGCM | ChaCha20Poly1305) -> None:
+        self.encrypt = cipher.encrypt
+        self._decrypt: _Cipher = cipher.decrypt
+
+    def decrypt(self, nonce: Buffer, ciphertext: Buffer, associated_data: Buffer, /) -> bytes:
+        try:
+            return self._decrypt(nonce, ciphertext, associated_data)
+        except InvalidTag:
+            raise _bad_tag() from None
+
+    def encrypt_into(
+        self, nonce: Buffer, plaintext: Buffer, associated_data: Buffer, buffer: bytearray | memoryview, /
+    ) -> int:
+        sealed = self.encrypt(nonce, plaintext, associated_data)
+        # A slice of a view keeps its length: a buffer of another size raises instead of being resized.
+        memoryview(buffer)[:] = sealed
+        return len(sealed)
+
+    def decrypt_into(
+        self, nonce: Buffer, ciphertext: Buffer, associated_data: Buffer, buffer: bytearray | memoryview, /
+    ) -> int:
+        opened = self.decrypt(nonce, ciphertext, associated_data)
+        memoryview(buffer)[:] = opened
+        return len(opened)
+
+
+class _Writing:
+    """A key where the library writes into the caller's buffer."""
+
+    __slots__ = ("_decrypt", "_decrypt_into", "encrypt", "encrypt_into")
+
+    encrypt: _Cipher
+    encrypt_into: _CipherInto
+
+    def __init__(self, cipher: AESGCM | ChaCha20Poly1305) -> None:
+        self.encrypt = cipher.encrypt
+        self.encrypt_into = cipher.encrypt_into
+        self._decrypt: _Cipher = cipher.decrypt
+        self._decrypt_into: _CipherInto = cipher.decrypt_into
+
+    def decrypt(self, nonce: Buffer, ciphertext: Buffer, associated_data: Buffer, /) -> bytes:
+        try:
+            return self._decrypt(nonce, ciphertext, associated_data)
+        except InvalidTag:
+            raise _bad_tag() from None
+
+    def decrypt_into(
+        self, nonce: Buffer, ciphertext: Buffer, associated_data: Buffer, buffer: bytearray | memoryview, /
+    ) -> int:
+        try:
+            return self._decrypt_into(nonce, ciphertext, associated_data, buffer)
+        except InvalidTag:
+            raise _bad_tag() from None
+
+
+def aead(name: str, key: Buffer, into: bool = HAS_INTO) -> AEAD:
+    """A keyed AEAD, by its own name or its suite's. `into`: use the library's writing calls. Raises
+    Misuse."""
+    name = _OF_SUITE.get(name, name)
+    if name not in AEADS:
+        raise Misuse(f"AEAD {name!r} is not one of {', '.join(AEADS)}")
+    if len(key) != AEADS[name].key_length:
+        raise Misuse(f"a key of {name} has {AEADS[name].key_length} bytes, not {len(key)}")
+    cipher = _CLASSES[name](bytes(key))
+    return _Writing(cipher) if into else _Copying(cipher)

@@ -1,0 +1,190 @@
+"""HTTP on a manager: the module that joins the sans-I/O sessions to `mungos.core`."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import replace
+from email.utils import formatdate
+from typing import TypeVar, cast
+
+from mungos.addresses import AccessList
+from mungos.core import Connection, Limits, Listener, Manager
+from mungos.errors import Misuse
+from mungos.http.client_session import ClientSession
+from mungos.http.limits import CLIENT_LIMITS, SERVER_LIMITS, HTTPLimits
+from mungos.http.server_session import ServerSession
+from mungos.tls import ClientConfig, ServerConfig
+from mungos.url import URL, parse
+
+__all__ = ["ClientConnection", "DateClock", "ServerConnection", "connect", "listen", "with_alpn"]
+
+Config = TypeVar("Config", ClientConfig, ServerConfig)
+
+_ALPN = ("http/1.1",)
+_configured: weakref.WeakKeyDictionary[ClientConfig | ServerConfig, ClientConfig | ServerConfig] = (
+    weakref.WeakKeyDictionary()
+)
+_DEFAULT_CLIENT = ClientConfig(alpn=_ALPN)
+
+
+class DateClock:
+    """The value of the Date field, made once a second (RFC 9110 section 6.6.1).
+
+    Args:
+        manager: whose clock it is.
+    """
+
+    __slots__ = ("_manager", "_second", "_value")
+
+    def __init__(self, manager: Manager) -> None:
+        self._manager = manager
+        self._second = -1
+        self._value = b""
+
+    def __call__(self) -> bytes:
+        second = int(self._manager.now)
+        if second != self._second:
+            self._second = second
+            self._value = formatdate(self._manager.wire.wall(), usegmt=True).encode("ascii")
+        return self._value
+
+
+class ServerConnection(ServerSession):
+    """A server's session on a connection: what handlers of `listen` are called with.
+
+    Attributes:
+        connection: what carries it.
+        user: yours.
+    """
+
+    __slots__ = ("connection", "user")
+
+    def __init__(self, connection: Connection, limits: HTTPLimits, date: Callable[[], bytes]) -> None:
+        super().__init__(limits=limits, date=date)
+        self.connection = connection
+        self.user: object = None
+
+    def release(self) -> None:
+        """The connection has ended: a response under way is given up."""
+        if self.stream is not None:
+            self.stream.close()
+            self.stream = None
+
+
+class ClientConnection(ClientSession):
+    """A client's session on a connection: what handlers of `connect` are called with.
+
+    Attributes:
+        connection: what carries it.
+        user: yours.
+    """
+
+    __slots__ = ("connection", "user")
+
+    def __init__(self, connection: Connection, host: str, limits: HTTPLimits) -> None:
+        super().__init__(host=host, limits=limits)
+        self.connection = connection
+        self.user: object = None
+
+
+def listen(
+    manager: Manager,
+    url: str | URL,
+    handler: Callable[[ServerConnection, object], None],
+    *,
+    tls: ServerConfig | None = None,
+    engine: str = "auto",
+    http_limits: HTTPLimits = SERVER_LIMITS,
+    limits: Limits | None = None,
+    max_connections: int | None = None,
+    access: AccessList | None = None,
+    user: object = None,
+) -> Listener:
+    """Serve HTTP/1.1.
+
+    Args:
+        manager: where.
+        url: http, https, or unix.
+        handler: called with the connection's session and an event: `Opened`, `Request`, `Data`, `EndOfMessage`,
+            `Writable`, `Closed`.
+        tls: certificates; required for https. ALPN is answered with http/1.1 unless the configuration says
+            otherwise.
+        engine, limits, max_connections, access, user: as for `Manager.listen`.
+        http_limits: of each session.
+
+    Raises:
+        As `Manager.listen`.
+    """
+    target = _checked(parse(url, for_listening=True) if isinstance(url, str) else url)
+    date = DateClock(manager)
+    listener = manager.listen(
+        target,
+        handler,
+        protocol=lambda connection: ServerConnection(connection, http_limits, date),
+        tls=None if tls is None else with_alpn(tls),
+        engine=engine,
+        limits=limits,
+        max_connections=max_connections,
+        access=access,
+        user=user,
+    )
+    return cast("Listener", listener)
+
+
+def connect(
+    manager: Manager,
+    url: str | URL,
+    handler: Callable[[ClientConnection, object], None],
+    *,
+    tls: ClientConfig | None = None,
+    server_name: str | None = None,
+    engine: str = "auto",
+    http_limits: HTTPLimits = CLIENT_LIMITS,
+    limits: Limits | None = None,
+    user: object = None,
+) -> Connection:
+    """Connect to an HTTP/1.1 server; the handler sends its first request at `Opened`.
+
+    Args:
+        manager: where.
+        url: http or https; its target is not asked for by itself.
+        handler: called with the connection's session and an event: `Opened`, `InformationalResponse`, `Response`,
+            `Data`, `EndOfMessage`, `Writable`, `Closed`.
+        tls, server_name, engine, limits, user: as for `Manager.connect`.
+        http_limits: of the session.
+
+    Raises:
+        As `Manager.connect`.
+    """
+    target = _checked(parse(url) if isinstance(url, str) else url)
+    if target.secure:
+        tls = _DEFAULT_CLIENT if tls is None else with_alpn(tls)
+    connection = manager.connect(
+        target,
+        handler,
+        protocol=lambda connection: ClientConnection(connection, target.host_header, http_limits),
+        tls=tls,
+        server_name=server_name,
+        engine=engine,
+        limits=limits,
+        user=user,
+    )
+    return cast("Connection", connection)
+
+
+def with_alpn(config: Config) -> Config:
+    """The configuration with ALPN's "http/1.1" (RFC 7301 section 6) where it names no protocol; one result for
+    each configuration, so that engines share what they derive from it."""
+    if config.alpn:
+        return config
+    known = _configured.get(config)
+    if known is None:
+        known = _configured[config] = replace(config, alpn=_ALPN)
+    return cast("Config", known)
+
+
+def _checked(url: URL) -> URL:
+    if url.scheme not in {"http", "https", "unix"}:
+        raise Misuse(f"{url} is no http or https URL")
+    return url

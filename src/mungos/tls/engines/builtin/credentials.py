@@ -1,0 +1,82 @@
+"""Our own certificates: loaded once, chosen by name and by signature scheme."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from mungos.crypto.contract import PrivateKey, Provider
+from mungos.errors import Malformed, Misuse, ProtocolError
+from mungos.tls.config import Credential
+from mungos.tls.engines.builtin.faults import NothingInCommon
+from mungos.tls.engines.builtin.suites import SCHEMES_BY_CODE
+from mungos.x509 import Certificate, bears_name, certificates_from_pem, reference_identity
+
+__all__ = ["LoadedCredential", "choose_credential", "choose_scheme", "load_credential"]
+
+
+class LoadedCredential:
+    """A chain and the key that signs for it."""
+
+    __slots__ = ("certificate", "chain", "key")
+
+    def __init__(self, chain: tuple[bytes, ...], certificate: Certificate, key: PrivateKey) -> None:
+        self.chain = chain
+        self.certificate = certificate
+        self.key = key
+
+    def bears(self, name: str) -> bool:
+        """Whether the certificate covers the name that a client asked for."""
+        try:
+            return bears_name(self.certificate, reference_identity(name))
+        except Misuse:
+            return False
+
+
+def load_credential(credential: Credential, provider: Provider) -> LoadedCredential:
+    """Parse the chain and the key. Raises Misuse when either can't be read, or they don't belong together."""
+    try:
+        chain = tuple(certificates_from_pem(credential.chain))
+    except Malformed as error:
+        raise Misuse(f"the credential's chain can't be read: {error}") from error
+    if not chain:
+        raise Misuse("the credential's chain holds no certificate")
+    try:
+        certificate = Certificate(chain[0])
+        public = certificate.public_key(provider)
+    except ProtocolError as error:
+        raise Misuse(f"the credential's first certificate can't be used: {error}") from error
+    key = provider.private_key(credential.key)
+    if key.public.spki != public.spki:
+        raise Misuse("the credential's private key does not belong to its first certificate")
+    if not key.schemes:
+        raise Misuse(f"a private key of kind {key.kind} bears no signature scheme of TLS 1.3")
+    return LoadedCredential(chain, certificate, key)
+
+
+def choose_scheme(credential: LoadedCredential, schemes: Collection[int]) -> str | None:
+    """The scheme by which the key signs for a peer that accepts `schemes`, or None (section 4.2.3)."""
+    accepted = {SCHEMES_BY_CODE[code].name for code in schemes if code in SCHEMES_BY_CODE}
+    for name in credential.key.schemes:
+        if name in accepted:
+            return name
+    return None
+
+
+def choose_credential(
+    credentials: Sequence[LoadedCredential], server_name: str | None, schemes: Collection[int]
+) -> tuple[LoadedCredential, str]:
+    """The server's credential and signature scheme (RFC 8446 section 4.4.2.2): the first that covers the name
+    and can sign, else the first that can sign."""
+    usable = [
+        (credential, scheme)
+        for credential in credentials
+        if (scheme := choose_scheme(credential, schemes)) is not None
+    ]
+    if not usable:
+        # Section 4.4.3: no acceptable signature can be made: handshake_failure.
+        raise NothingInCommon(f"none of {len(credentials)} certificates can sign by a scheme of the client")
+    if server_name is not None and len(usable) > 1:
+        for credential, scheme in usable:
+            if credential.bears(server_name):
+                return credential, scheme
+    return usable[0]

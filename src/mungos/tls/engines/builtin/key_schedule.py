@@ -1,0 +1,212 @@
+"""The key schedule (RFC 8446 section 7), one class a stage, and the transcript hash (section 4.4.1).
+
+`EarlyStage` → `HandshakeStage` → `MasterStage`: a stage can only be had from the one before it, and gives
+only the secrets that are its own, so that a secret can't be derived from the wrong place.
+"""
+
+from __future__ import annotations
+
+from mungos.crypto.contract import HASHES, Hash, HashName, Provider
+from mungos.errors import Misuse
+from mungos.protocol import Buffer
+from mungos.tls.engines.builtin.messages.registry import HandshakeType, frame
+
+__all__ = ["EarlyStage", "HandshakeStage", "Kdf", "MasterStage", "Transcript"]
+
+IV_LENGTH = 12
+
+
+class Kdf:
+    """What is derived from one secret by one hash function. Holds no secret itself.
+
+    Args:
+        provider: whose HKDF and HMAC.
+        hash_name: the suite's hash.
+    """
+
+    __slots__ = ("_empty_hash", "_provider", "hash_length", "hash_name")
+
+    def __init__(self, provider: Provider, hash_name: HashName) -> None:
+        self._provider = provider
+        self.hash_name = hash_name
+        self.hash_length = HASHES[hash_name]
+        self._empty_hash = provider.digest(hash_name, b"")
+
+    def extract(self, salt: Buffer, key: Buffer) -> bytes:
+        """HKDF-Extract (RFC 5869 section 2.2)."""
+        return self._provider.hkdf_extract(self.hash_name, salt, key)
+
+    def expand_label(self, secret: Buffer, label: bytes, context: Buffer, length: int) -> bytes:
+        """HKDF-Expand-Label (section 7.1); `length` in bytes."""
+        full = b"tls13 " + label
+        # HkdfLabel: uint16 length, label<7..255>, context<0..255>.
+        if len(full) > 255:
+            raise Misuse(f"label of {len(label)} bytes; the limit is 249 bytes")
+        info = b"".join(
+            (length.to_bytes(2, "big"), bytes((len(full),)), full, bytes((len(context),)), context)
+        )
+        return self._provider.hkdf_expand(self.hash_name, secret, info, length)
+
+    def derive(self, secret: Buffer, label: bytes, transcript_hash: Buffer | None = None) -> bytes:
+        """Derive-Secret (section 7.1); without a transcript over no messages."""
+        context = self._empty_hash if transcript_hash is None else transcript_hash
+        return self.expand_label(secret, label, context, self.hash_length)
+
+    def traffic_keys(self, secret: Buffer, key_length: int) -> tuple[bytes, bytes]:
+        """The write key and the write IV of a traffic secret (section 7.3)."""
+        key = self.expand_label(secret, b"key", b"", key_length)
+        return key, self.expand_label(secret, b"iv", b"", IV_LENGTH)
+
+    def next_generation(self, secret: Buffer) -> bytes:
+        """application_traffic_secret_N+1 (section 7.2)."""
+        return self.expand_label(secret, b"traffic upd", b"", self.hash_length)
+
+    def verify_data(self, base_key: Buffer, transcript_hash: Buffer) -> bytes:
+        """What Finished holds (section 4.4.4); `base_key` is the sender's handshake traffic secret."""
+        finished_key = self.expand_label(base_key, b"finished", b"", self.hash_length)
+        return self._provider.hmac(self.hash_name, finished_key, transcript_hash)
+
+    def resumption_psk(self, resumption: Buffer, nonce: Buffer) -> bytes:
+        """The PSK of one ticket (section 4.6.1)."""
+        return self.expand_label(resumption, b"resumption", nonce, self.hash_length)
+
+    def export(self, exporter: Buffer, label: bytes, context: Buffer, length: int) -> bytes:
+        """Keying material for others (section 7.5); `length` in bytes."""
+        derived = self.derive(exporter, label)
+        hashed = self._provider.digest(self.hash_name, context)
+        return self.expand_label(derived, b"exporter", hashed, length)
+
+
+class Transcript:
+    """The running hash of all handshake messages.
+
+    Before the hash is known the messages are kept as they are; a HelloRetryRequest replaces the first
+    ClientHello by its hash (section 4.4.1).
+    """
+
+    __slots__ = ("_hash", "_kept", "_name", "_provider")
+
+    def __init__(self, provider: Provider) -> None:
+        self._provider = provider
+        self._kept = bytearray()
+        self._hash: Hash | None = None
+        self._name: HashName | None = None
+
+    def add(self, message: Buffer) -> None:
+        """A whole message with its header."""
+        if self._hash is None:
+            self._kept += message
+        else:
+            self._hash.update(message)
+
+    def choose(self, name: HashName) -> None:
+        """The cipher suite is known: hash from here on."""
+        if self._name is not None:
+            if self._name != name:
+                raise Misuse(f"the transcript is hashed with {self._name}, not {name}")
+            return
+        self._name = name
+        self._hash = self._provider.hash(name)
+        self._hash.update(self._kept)
+        self._kept = bytearray()
+
+    def retry(self, name: HashName) -> None:
+        """Replace ClientHello1 by message_hash (section 4.4.1), before the HelloRetryRequest is added."""
+        message = frame(HandshakeType.message_hash, self._provider.digest(name, self._kept))
+        self._kept = bytearray(message)
+        self.choose(name)
+
+    def digest(self) -> bytes:
+        """The hash of everything added."""
+        if self._hash is None:
+            raise Misuse("no hash was chosen for the transcript")
+        return self._hash.digest()
+
+    def digest_with(self, name: HashName, extra: Buffer) -> bytes:
+        """The hash, by a hash function of the caller's choice, with more bytes at its end that are not kept:
+        for binders (section 4.2.11.2)."""
+        if self._hash is None:
+            return self._provider.digest(name, bytes(self._kept) + extra)
+        if self._name != name:
+            raise Misuse(f"the transcript is hashed with {self._name}, not {name}")
+        running = self._hash.copy()
+        running.update(extra)
+        return running.digest()
+
+
+class _Stage:
+    """One secret of the trunk, and what branches off from it (section 7.1)."""
+
+    __slots__ = ("_secret", "kdf")
+
+    def __init__(self, kdf: Kdf, secret: bytes) -> None:
+        self.kdf = kdf
+        self._secret = secret
+
+    def _derive(self, label: bytes, transcript_hash: bytes | None = None) -> bytes:
+        return self.kdf.derive(self._secret, label, transcript_hash)
+
+    def _next(self, key: Buffer) -> bytes:
+        return self.kdf.extract(self._derive(b"derived"), key)
+
+
+class EarlyStage(_Stage):
+    """From the pre-shared key, or zeros when there is none."""
+
+    __slots__ = ()
+
+    def __init__(self, kdf: Kdf, psk: Buffer | None = None) -> None:
+        zeros = bytes(kdf.hash_length)
+        super().__init__(kdf, kdf.extract(zeros, zeros if psk is None else psk))
+
+    def binder(self, transcript_hash: bytes) -> bytes:
+        """The binder of a resumption PSK over the hash of the truncated ClientHello (section 4.2.11.2)."""
+        return self.kdf.verify_data(self._derive(b"res binder"), transcript_hash)
+
+    def client_traffic(self, transcript_hash: bytes) -> bytes:
+        """client_early_traffic_secret: 0-RTT is never accepted here, so this only reads what others wrote."""
+        return self._derive(b"c e traffic", transcript_hash)
+
+    def handshake(self, shared_secret: Buffer) -> HandshakeStage:
+        """The next stage, from the (EC)DHE shared secret."""
+        return HandshakeStage(self.kdf, self._next(shared_secret))
+
+
+class HandshakeStage(_Stage):
+    """From the key exchange; transcripts are ClientHello..ServerHello."""
+
+    __slots__ = ()
+
+    def client_traffic(self, transcript_hash: bytes) -> bytes:
+        """client_handshake_traffic_secret."""
+        return self._derive(b"c hs traffic", transcript_hash)
+
+    def server_traffic(self, transcript_hash: bytes) -> bytes:
+        """server_handshake_traffic_secret."""
+        return self._derive(b"s hs traffic", transcript_hash)
+
+    def master(self) -> MasterStage:
+        """The last stage."""
+        return MasterStage(self.kdf, self._next(bytes(self.kdf.hash_length)))
+
+
+class MasterStage(_Stage):
+    """Transcripts are ClientHello..server Finished, but for `resumption`."""
+
+    __slots__ = ()
+
+    def client_traffic(self, transcript_hash: bytes) -> bytes:
+        """client_application_traffic_secret_0."""
+        return self._derive(b"c ap traffic", transcript_hash)
+
+    def server_traffic(self, transcript_hash: bytes) -> bytes:
+        """server_application_traffic_secret_0."""
+        return self._derive(b"s ap traffic", transcript_hash)
+
+    def exporter(self, transcript_hash: bytes) -> bytes:
+        """exporter_master_secret."""
+        return self._derive(b"exp master", transcript_hash)
+
+    def resumption(self, transcript_hash: bytes) -> bytes:
+        """resumption_master_secret; the transcript goes up to the client's Finished."""
+        return self._derive(b"res master", transcript_hash)

@@ -1,0 +1,303 @@
+"""The block of extensions and what stands in each (RFC 8446 section 4.2).
+
+A message keeps its extensions as they stand on the wire, in order; each is parsed when it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from mungos.tls.engines.builtin.codec import Reader, Writer
+from mungos.tls.engines.builtin.faults import DecodeError, IllegalParameter, UnsupportedExtension
+from mungos.tls.engines.builtin.messages.registry import ALLOWED, Context, extension_name
+
+__all__ = [
+    "Extensions",
+    "OfferedPsks",
+    "PskIdentity",
+    "check_solicited",
+    "pack_alpn",
+    "pack_cookie",
+    "pack_extensions",
+    "pack_key_shares",
+    "pack_offered_psks",
+    "pack_server_name",
+    "pack_uints",
+    "pack_versions",
+    "parse_alpn",
+    "parse_cookie",
+    "parse_empty",
+    "parse_extensions",
+    "parse_key_share",
+    "parse_key_shares",
+    "parse_offered_psks",
+    "parse_psk_modes",
+    "parse_server_name",
+    "parse_single_alpn",
+    "parse_uint16",
+    "parse_uint16s",
+    "parse_uint32",
+    "parse_versions",
+]
+
+Extensions = dict[int, bytes]
+"""The type and the body of each extension, in the order of the wire."""
+
+
+def parse_extensions(reader: Reader, context: Context) -> Extensions:
+    """Read the block; what does not belong into this message is an error."""
+    block = reader.block(2, "extensions")
+    found: Extensions = {}
+    while block.left:
+        code = block.uint(2, "extension_type")
+        body = block.vector(2, "extension_data")
+        # Section 4.2: "There MUST NOT be more than one extension of the same type" in a block.
+        if code in found:
+            raise IllegalParameter(f"{context.value}: {extension_name(code)} stands there twice")
+        # Section 4.2: one that we recognize and that is not specified for the message: illegal_parameter.
+        if code in ALLOWED and context not in ALLOWED[code]:
+            raise IllegalParameter(
+                f"{context.value}: {extension_name(code)} does not belong into this message"
+            )
+        found[code] = body
+    return found
+
+
+def pack_extensions(writer: Writer, extensions: Extensions) -> None:
+    """Write the block."""
+    with writer.block(2):
+        for code, body in extensions.items():
+            writer.uint(2, code)
+            writer.vector(2, body)
+
+
+def check_solicited(extensions: Extensions, offered: Collection[int], context: Context) -> None:
+    """RFC 8446 section 4.2: an answer to what was not asked is refused with unsupported_extension."""
+    for code in extensions:
+        if code not in offered:
+            raise UnsupportedExtension(f"{context.value}: {extension_name(code)} was not offered")
+
+
+def parse_uint16(body: bytes, what: str) -> int:
+    """One number of 16 bits and nothing else (the answers in supported_versions and key_share)."""
+    reader = Reader(body, what)
+    value = reader.uint(2, "value")
+    reader.close()
+    return value
+
+
+def parse_uint32(body: bytes, what: str) -> int:
+    """One number of 32 bits and nothing else (early_data in NewSessionTicket)."""
+    reader = Reader(body, what)
+    value = reader.uint(4, "value")
+    reader.close()
+    return value
+
+
+def parse_empty(body: bytes, what: str) -> None:
+    """An extension whose presence is all it says."""
+    Reader(body, what).close()
+
+
+def parse_uint16s(body: bytes, what: str) -> list[int]:
+    """A list of numbers of 16 bits (supported_groups, signature_algorithms, section 4.2.3 and 4.2.7)."""
+    reader = Reader(body, what)
+    values = reader.uints(2, 2, "list")
+    reader.close()
+    return values
+
+
+def pack_uints(prefix: int, size: int, values: Sequence[int]) -> bytes:
+    """A list of numbers behind its length."""
+    writer = Writer()
+    writer.uints(prefix, size, tuple(values))
+    return writer.getvalue()
+
+
+def parse_versions(body: bytes) -> list[int]:
+    """supported_versions in a ClientHello (section 4.2.1)."""
+    reader = Reader(body, "supported_versions")
+    values = reader.uints(1, 2, "versions")
+    reader.close()
+    return values
+
+
+def pack_versions(values: Sequence[int]) -> bytes:
+    """supported_versions in a ClientHello (section 4.2.1)."""
+    return pack_uints(1, 2, values)
+
+
+def parse_psk_modes(body: bytes) -> list[int]:
+    """psk_key_exchange_modes (section 4.2.9)."""
+    reader = Reader(body, "psk_key_exchange_modes")
+    values = reader.uints(1, 1, "ke_modes")
+    reader.close()
+    return values
+
+
+def parse_cookie(body: bytes) -> bytes:
+    """cookie (section 4.2.2)."""
+    reader = Reader(body, "cookie")
+    cookie = reader.vector(2, "cookie", 1)
+    reader.close()
+    return cookie
+
+
+def pack_cookie(cookie: bytes) -> bytes:
+    """cookie (section 4.2.2)."""
+    writer = Writer()
+    writer.vector(2, cookie)
+    return writer.getvalue()
+
+
+def parse_server_name(body: bytes) -> str | None:
+    """server_name in a ClientHello (RFC 6066 section 3): the host_name in lower case, or None."""
+    reader = Reader(body, "server_name")
+    names = reader.block(2, "server_name_list", 1)
+    host: bytes | None = None
+    seen: set[int] = set()
+    while names.left:
+        kind = names.uint(1, "name_type")
+        name = names.vector(2, "name", 1)
+        # RFC 6066 section 3: "MUST NOT contain more than one name of the same name_type".
+        if kind in seen:
+            raise IllegalParameter(f"server_name: two names of type {kind}")
+        seen.add(kind)
+        if kind == 0:
+            host = name
+    reader.close()
+    if host is None:
+        return None
+    # RFC 6066 section 3: a host_name is ASCII, has no trailing dot, and is not an address.
+    text = host.decode("latin-1")
+    if len(host) > 253 or not all("!" <= char <= "~" for char in text):
+        raise IllegalParameter(f"server_name: {len(host)} bytes that are not a DNS host name")
+    return text.lower()
+
+
+def pack_server_name(name: str) -> bytes:
+    """server_name in a ClientHello (RFC 6066 section 3)."""
+    writer = Writer()
+    with writer.block(2):
+        writer.uint(1, 0)
+        writer.vector(2, name.encode("ascii"))
+    return writer.getvalue()
+
+
+def parse_alpn(body: bytes) -> list[bytes]:
+    """application_layer_protocol_negotiation (RFC 7301 section 3.1)."""
+    reader = Reader(body, "application_layer_protocol_negotiation")
+    block = reader.block(2, "protocol_name_list", 2)
+    names: list[bytes] = []
+    while block.left:
+        names.append(block.vector(1, "protocol_name", 1))
+    reader.close()
+    return names
+
+
+def pack_alpn(names: Sequence[bytes]) -> bytes:
+    """application_layer_protocol_negotiation (RFC 7301 section 3.1)."""
+    writer = Writer()
+    with writer.block(2):
+        for name in names:
+            writer.vector(1, name)
+    return writer.getvalue()
+
+
+def parse_key_shares(body: bytes) -> dict[int, bytes]:
+    """key_share in a ClientHello (section 4.2.8): the groups and their shares, in the client's order."""
+    reader = Reader(body, "key_share")
+    block = reader.block(2, "client_shares")
+    shares: dict[int, bytes] = {}
+    while block.left:
+        group = block.uint(2, "group")
+        share = block.vector(2, "key_exchange", 1)
+        # Section 4.2.8: "Clients MUST NOT offer multiple KeyShareEntry values for the same group."
+        if group in shares:
+            raise IllegalParameter(f"key_share: two shares for group {group:#06x}")
+        shares[group] = share
+    reader.close()
+    return shares
+
+
+def pack_key_shares(shares: Sequence[tuple[int, bytes]]) -> bytes:
+    """key_share in a ClientHello (section 4.2.8)."""
+    writer = Writer()
+    with writer.block(2):
+        for group, share in shares:
+            writer.uint(2, group)
+            writer.vector(2, share)
+    return writer.getvalue()
+
+
+def parse_key_share(body: bytes) -> tuple[int, bytes]:
+    """key_share in a ServerHello (section 4.2.8): group and share."""
+    reader = Reader(body, "key_share")
+    group = reader.uint(2, "group")
+    share = reader.vector(2, "key_exchange", 1)
+    reader.close()
+    return group, share
+
+
+@dataclass(slots=True)
+class PskIdentity:
+    """One offered ticket (section 4.2.11)."""
+
+    identity: bytes
+    obfuscated_age: int
+
+
+@dataclass(slots=True)
+class OfferedPsks:
+    """pre_shared_key in a ClientHello (section 4.2.11).
+
+    Attributes:
+        binders_length: bytes from the binders' length field to the end of the message: what a binder's own
+            transcript leaves out (section 4.2.11.2).
+    """
+
+    identities: list[PskIdentity]
+    binders: list[bytes]
+    binders_length: int = 0
+
+
+def parse_offered_psks(body: bytes) -> OfferedPsks:
+    """pre_shared_key in a ClientHello (section 4.2.11)."""
+    reader = Reader(body, "pre_shared_key")
+    block = reader.block(2, "identities", 7)
+    identities: list[PskIdentity] = []
+    while block.left:
+        identity = block.vector(2, "identity", 1)
+        identities.append(PskIdentity(identity, block.uint(4, "obfuscated_ticket_age")))
+    binders_length = reader.left
+    block = reader.block(2, "binders", 33)
+    binders: list[bytes] = []
+    while block.left:
+        binders.append(block.vector(1, "binder", 32))
+    reader.close()
+    # Section 4.2.11: each identity has its binder, in the same order.
+    if len(identities) != len(binders):
+        raise IllegalParameter(f"pre_shared_key: {len(identities)} identities, {len(binders)} binders")
+    return OfferedPsks(identities, binders, binders_length)
+
+
+def pack_offered_psks(offer: OfferedPsks) -> bytes:
+    """pre_shared_key in a ClientHello (section 4.2.11)."""
+    writer = Writer()
+    with writer.block(2):
+        for psk in offer.identities:
+            writer.vector(2, psk.identity)
+            writer.uint(4, psk.obfuscated_age)
+    with writer.block(2):
+        for binder in offer.binders:
+            writer.vector(1, binder)
+    return writer.getvalue()
+
+
+def parse_single_alpn(body: bytes) -> bytes:
+    """ALPN in an EncryptedExtensions holds exactly one name (RFC 7301 section 3.1)."""
+    names = parse_alpn(body)
+    if len(names) != 1:
+        raise DecodeError(f"application_layer_protocol_negotiation: {len(names)} names, the answer holds one")
+    return names[0]

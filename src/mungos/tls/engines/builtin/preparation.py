@@ -1,0 +1,156 @@
+"""What is derived from a configuration once, and shared by all of its sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mungos.crypto.contract import SCHEMES, Provider, Random
+from mungos.errors import Misuse
+from mungos.tls.config import ClientConfig, ServerConfig
+from mungos.tls.engines.builtin.credentials import LoadedCredential, load_credential
+from mungos.tls.engines.builtin.suites import GROUP_CODES, SUITES, Suite
+from mungos.x509 import TrustStore, system_trust_store
+
+__all__ = ["Prepared", "PreparedClient", "PreparedServer"]
+
+_SCHEME_ORDER = (
+    "ecdsa_secp256r1_sha256",
+    "ed25519",
+    "ecdsa_secp384r1_sha384",
+    "rsa_pss_rsae_sha256",
+    "rsa_pss_rsae_sha384",
+    "rsa_pss_rsae_sha512",
+    "rsa_pss_pss_sha256",
+    "rsa_pss_pss_sha384",
+    "rsa_pss_pss_sha512",
+    "rsa_pkcs1_sha256",
+    "rsa_pkcs1_sha384",
+    "rsa_pkcs1_sha512",
+)
+"""signature_algorithms as we send it; RSASSA-PKCS1-v1_5 is for chains only (RFC 8446 section 4.2.3)."""
+
+_MAX_ALPN = 255
+
+
+class Prepared:
+    """What both sides need.
+
+    Attributes:
+        suites, groups: spoken here, in order of preference.
+        schemes: numbers of the signature schemes that we can check, in order of preference.
+        alpn: protocol names as they stand on the wire.
+    """
+
+    __slots__ = (
+        "alpn",
+        "groups",
+        "handshake_timeout",
+        "keylog",
+        "max_unread",
+        "max_unsent",
+        "provider",
+        "random",
+        "schemes",
+        "suites",
+        "wall",
+    )
+
+    def __init__(
+        self,
+        config: ClientConfig | ServerConfig,
+        provider: Provider,
+        random: Random,
+        wall: Callable[[], float],
+    ) -> None:
+        self.provider = provider
+        self.random = random
+        self.wall = config.wall or wall
+        self.keylog = config.keylog
+        self.handshake_timeout = config.handshake_timeout
+        self.max_unread = config.max_unread
+        self.max_unsent = config.max_unsent
+        self.suites = _suites(config.suites, provider)
+        self.groups = _groups(config.groups, provider)
+        self.schemes = tuple(SCHEMES[name].code for name in _SCHEME_ORDER if provider.supports(name))
+        self.alpn = tuple(_alpn(name) for name in config.alpn)
+
+
+class PreparedClient(Prepared):
+    """A client's side.
+
+    Attributes:
+        roots: who is trusted; None when nothing is verified.
+        trust: names the way of verification and the credential, for the session cache.
+    """
+
+    __slots__ = ("credential", "roots", "sessions", "trust")
+
+    def __init__(
+        self, config: ClientConfig, provider: Provider, random: Random, wall: Callable[[], float]
+    ) -> None:
+        super().__init__(config, provider, random, wall)
+        self.roots: TrustStore | None = None
+        if config.verify:
+            self.roots = system_trust_store() if config.roots is None else TrustStore.from_pem(config.roots)
+        self.credential: LoadedCredential | None = None
+        if config.credential is not None:
+            self.credential = load_credential(config.credential, provider)
+        self.sessions = config.sessions
+        parts = (
+            b"verified" if config.verify else b"not verified",
+            b"the system's roots" if config.roots is None else config.roots,
+            b"" if config.credential is None else config.credential.chain,
+        )
+        framed = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+        self.trust = provider.digest("sha256", framed)
+
+
+class PreparedServer(Prepared):
+    """A server's side."""
+
+    __slots__ = ("client_auth", "client_roots", "credentials", "retry_cookie", "tickets")
+
+    def __init__(
+        self, config: ServerConfig, provider: Provider, random: Random, wall: Callable[[], float]
+    ) -> None:
+        super().__init__(config, provider, random, wall)
+        if not config.credentials:
+            raise Misuse("a server needs at least one credential")
+        self.credentials = tuple(load_credential(credential, provider) for credential in config.credentials)
+        self.client_auth = config.client_auth
+        self.client_roots: TrustStore | None = None
+        if config.client_auth not in ("none", "optional", "required"):
+            raise Misuse(f"client_auth is {config.client_auth!r}, must be none, optional or required")
+        if config.client_auth != "none":
+            if config.client_roots is None:
+                raise Misuse("client certificates can't be verified without client_roots")
+            self.client_roots = TrustStore.from_pem(config.client_roots)
+        self.tickets = config.tickets
+        self.retry_cookie = config.retry_cookie
+
+
+def _suites(names: tuple[str, ...], provider: Provider) -> tuple[Suite, ...]:
+    for name in names:
+        if name not in SUITES:
+            raise Misuse(f"unknown cipher suite {name!r}; known are {', '.join(SUITES)}")
+    suites = tuple(SUITES[name] for name in names if provider.supports(SUITES[name].aead))
+    if not suites:
+        raise Misuse(f"the provider {provider.name} has none of the cipher suites {', '.join(names)}")
+    return suites
+
+
+def _groups(names: tuple[str, ...], provider: Provider) -> tuple[str, ...]:
+    for name in names:
+        if name not in GROUP_CODES:
+            raise Misuse(f"unknown group {name!r}; known are {', '.join(GROUP_CODES)}")
+    groups = tuple(name for name in names if provider.supports(name))
+    if not groups:
+        raise Misuse(f"the provider {provider.name} has none of the groups {', '.join(names)}")
+    return groups
+
+
+def _alpn(name: str) -> bytes:
+    encoded = name.encode("utf-8")
+    if not 1 <= len(encoded) <= _MAX_ALPN:
+        raise Misuse(f"ALPN protocol {name!r} has {len(encoded)} bytes, must have 1 to {_MAX_ALPN} bytes")
+    return encoded

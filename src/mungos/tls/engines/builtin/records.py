@@ -1,0 +1,170 @@
+"""The record layer's protection: sealing and opening single records (RFC 8446 section 5)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import IntEnum
+
+from mungos.crypto.contract import AEAD, TAG_LENGTH
+from mungos.protocol import Buffer
+from mungos.tls.engines.builtin.faults import RecordOverflow, UnexpectedMessage
+
+__all__ = [
+    "HEADER_LENGTH",
+    "MAX_CIPHERTEXT",
+    "MAX_PLAINTEXT",
+    "OVERHEAD",
+    "ContentType",
+    "Opener",
+    "Sealer",
+    "check_header",
+    "plain_record",
+    "split_inner",
+]
+
+HEADER_LENGTH = 5
+MAX_PLAINTEXT = 1 << 14
+"""Bytes of content in one record, section 5.1."""
+
+MAX_CIPHERTEXT = MAX_PLAINTEXT + 256
+"""Bytes of a protected record behind its header, section 5.2."""
+
+OVERHEAD = HEADER_LENGTH + 1 + TAG_LENGTH
+"""Bytes that a protected record adds to its content: header, content type, tag. No padding is sent."""
+
+_BATCH = 4
+"""Full records that share one buffer: below 128 KiB the allocator reuses memory instead of mapping it."""
+
+
+class ContentType(IntEnum):
+    """Section 5.1."""
+
+    change_cipher_spec = 20
+    alert = 21
+    handshake = 22
+    application_data = 23
+
+
+_KNOWN_TYPES = frozenset(ContentType)
+_DATA = b"\x17"
+_DATA_HEADER = b"\x17\x03\x03"
+_CONTENT_TYPES = {kind: bytes((kind,)) for kind in ContentType}
+
+
+def check_header(kind: int, length: int) -> None:
+    """What can be said of a record before its body is there. Its version is ignored (section 5.1)."""
+    if kind not in _KNOWN_TYPES:
+        # Section 5: an unexpected record type: unexpected_message.
+        raise UnexpectedMessage(f"record of unknown type {kind}; is this TLS?")
+    limit = MAX_CIPHERTEXT if kind == ContentType.application_data else MAX_PLAINTEXT
+    if length > limit:
+        raise RecordOverflow(f"record of {length} bytes; the limit is {limit} bytes")
+
+
+def plain_record(kind: ContentType, content: Buffer, version: int = 0x0303) -> bytes:
+    """A record before keys are on (section 5.1)."""
+    return b"".join((bytes((kind,)), version.to_bytes(2, "big"), len(content).to_bytes(2, "big"), content))
+
+
+def split_inner(plain: bytes) -> tuple[int, bytes]:
+    """The content type and the content of a TLSInnerPlaintext, its padding dropped (section 5.4)."""
+    if len(plain) > MAX_PLAINTEXT + 1:
+        raise RecordOverflow(f"{len(plain)} bytes of inner plaintext; the limit is {MAX_PLAINTEXT + 1} bytes")
+    if plain and plain[-1]:
+        return plain[-1], plain[:-1]
+    stripped = plain.rstrip(b"\0")
+    # Section 5.4: "If a receiving implementation does not find a non-zero octet": unexpected_message.
+    if not stripped:
+        raise UnexpectedMessage(f"inner plaintext of {len(plain)} zeros")
+    return stripped[-1], stripped[:-1]
+
+
+class Sealer:
+    """One key of our direction.
+
+    Attributes:
+        sequence: records sealed so far, and the number of the next (section 5.3).
+        limit: records after which the key must be changed (section 5.5).
+    """
+
+    __slots__ = ("_encrypt", "_encrypt_into", "_iv", "limit", "sequence")
+
+    def __init__(self, aead: AEAD, iv: bytes, limit: int) -> None:
+        self._encrypt = aead.encrypt
+        self._encrypt_into = aead.encrypt_into
+        self._iv = int.from_bytes(iv, "big")
+        self.sequence = 0
+        self.limit = limit
+
+    def seal(self, kind: ContentType, content: Buffer) -> bytes:
+        """One record of any type; `content` is at most `MAX_PLAINTEXT` bytes."""
+        header = _DATA_HEADER + (len(content) + 1 + TAG_LENGTH).to_bytes(2, "big")
+        nonce = (self._iv ^ self.sequence).to_bytes(12, "big")
+        self.sequence += 1
+        return header + self._encrypt(nonce, b"".join((content, _CONTENT_TYPES[kind])), header)
+
+    def seal_data(self, content: Buffer) -> bytes:
+        """One small record of application data."""
+        header = _DATA_HEADER + (len(content) + 1 + TAG_LENGTH).to_bytes(2, "big")
+        sequence = self.sequence
+        self.sequence = sequence + 1
+        return header + self._encrypt(
+            (self._iv ^ sequence).to_bytes(12, "big"), b"".join((content, _DATA)), header
+        )
+
+    def seal_records(self, contents: Iterable[tuple[Buffer, ...]], sizes: list[int]) -> list[bytearray]:
+        """Several records of application data, sealed where they will lie.
+
+        Args:
+            contents: for each record the pieces of its content.
+            sizes: for each record the bytes of its content.
+
+        Returns:
+            Buffers of up to four records each.
+        """
+        out: list[bytearray] = []
+        encrypt_into = self._encrypt_into
+        iv = self._iv
+        sequence = self.sequence
+        view = memoryview(b"")
+        at = end = 0
+        for index, pieces in enumerate(contents):
+            if index % _BATCH == 0:
+                batch = sizes[index : index + _BATCH]
+                buffer = bytearray(sum(batch) + OVERHEAD * len(batch))
+                out.append(buffer)
+                view = memoryview(buffer)
+                end = 0
+            at = end
+            length = sizes[index] + 1 + TAG_LENGTH
+            end = at + HEADER_LENGTH + length
+            header = _DATA_HEADER + length.to_bytes(2, "big")
+            body = at + HEADER_LENGTH
+            view[at:body] = header
+            nonce = (iv ^ sequence).to_bytes(12, "big")
+            sequence += 1
+            encrypt_into(nonce, b"".join((*pieces, _DATA)), header, view[body:end])
+        self.sequence = sequence
+        return out
+
+
+class Opener:
+    """One key of the peer's direction.
+
+    Attributes:
+        sequence: records opened so far, and the number of the next (section 5.3).
+    """
+
+    __slots__ = ("_decrypt", "_iv", "sequence")
+
+    def __init__(self, aead: AEAD, iv: bytes) -> None:
+        self._decrypt = aead.decrypt
+        self._iv = int.from_bytes(iv, "big")
+        self.sequence = 0
+
+    def open(self, header: Buffer, body: Buffer) -> bytes:
+        """The TLSInnerPlaintext of one record, authenticated with its header as it came. Raises BadTag."""
+        sequence = self.sequence
+        plain = self._decrypt((self._iv ^ sequence).to_bytes(12, "big"), body, header)
+        self.sequence = sequence + 1
+        return plain

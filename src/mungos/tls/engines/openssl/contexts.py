@@ -1,0 +1,177 @@
+"""One `ssl.SSLContext` for each configuration (and credential), built at its first use, then shared."""
+
+from __future__ import annotations
+
+import os
+import re
+import ssl
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from weakref import WeakKeyDictionary
+
+from mungos.errors import Misuse
+from mungos.tls.config import DEFAULT_GROUPS, DEFAULT_SUITES, ClientConfig, Credential, ServerConfig
+from mungos.tls.engines.openssl.certificate_names import covers, dns_names
+
+__all__ = ["ServerContexts", "client_context", "server_contexts"]
+
+# RFC 9325 section 4.2: forward secrecy and authenticated encryption only. These are the suites of TLS 1.2;
+# those of TLS 1.3 are not chosen by this string.
+_SUITES_12 = "@SECLEVEL=2:ECDHE+AESGCM:ECDHE+CHACHA20"
+
+_VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
+_CLIENT_AUTH = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
+
+_CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+
+_clients: WeakKeyDictionary[ClientConfig, ssl.SSLContext] = WeakKeyDictionary()
+_servers: WeakKeyDictionary[ServerConfig, ServerContexts] = WeakKeyDictionary()
+
+
+@dataclass(frozen=True, slots=True)
+class ServerContexts:
+    """The contexts of a server, one for each credential, the names that each covers, the protocols spoken."""
+
+    contexts: tuple[ssl.SSLContext, ...]
+    names: tuple[tuple[str, ...], ...]
+    alpn: frozenset[bytes]
+
+    def for_name(self, server_name: str | None) -> ssl.SSLContext:
+        """The first whose names cover `server_name` (lower case), else the first (RFC 6066 section 3)."""
+        if server_name is not None and len(self.contexts) > 1:
+            name = server_name.rstrip(".")
+            for context, patterns in zip(self.contexts, self.names, strict=True):
+                if any(covers(pattern, name) for pattern in patterns):
+                    return context
+        return self.contexts[0]
+
+
+def client_context(config: ClientConfig) -> ssl.SSLContext:
+    """The context of a client's configuration. Raises Misuse where it can't work."""
+    context = _clients.get(config)
+    if context is not None:
+        return context
+    _refuse_what_is_lacking(config)
+    context = _context(ssl.PROTOCOL_TLS_CLIENT, config.minimum_version, config.alpn)
+    context.hostname_checks_common_name = False  # RFC 9525 section 2
+    if not config.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif config.roots is None:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    else:
+        _trust(context, config.roots, "roots")
+    if config.credential is not None:
+        _load(context, config.credential)
+    _clients[config] = context
+    return context
+
+
+def server_contexts(config: ServerConfig) -> ServerContexts:
+    """The contexts of a server's configuration. Raises Misuse where it can't work."""
+    contexts = _servers.get(config)
+    if contexts is not None:
+        return contexts
+    _refuse_what_is_lacking(config)
+    if config.retry_cookie:
+        raise Misuse("the engine openssl has no retry_cookie")
+    if not config.credentials:
+        raise Misuse("a TLS server needs at least one credential")
+    if config.client_auth not in _CLIENT_AUTH:
+        raise Misuse(f"client_auth is {config.client_auth!r}; it may be {', '.join(_CLIENT_AUTH)}")
+    if config.client_auth != "none" and config.client_roots is None:
+        raise Misuse(f'client_auth is "{config.client_auth}", but client_roots names no issuer to trust')
+    made = []
+    for credential in config.credentials:
+        context = _context(ssl.PROTOCOL_TLS_SERVER, config.minimum_version, config.alpn)
+        context.verify_mode = _CLIENT_AUTH[config.client_auth]
+        # Tickets are sealed with keys of the context's own, which live as long as the configuration.
+        context.num_tickets = config.tickets.count if config.tickets else 0
+        if config.tickets is None:
+            context.options |= ssl.OP_NO_TICKET
+        if config.client_roots is not None:
+            _trust(context, config.client_roots, "client_roots")
+        _load(context, credential)
+        made.append(context)
+    names = tuple(_names(credential) for credential in config.credentials)
+    alpn = frozenset(name.encode("ascii") for name in config.alpn)
+    contexts = _servers[config] = ServerContexts(tuple(made), names, alpn)
+    return contexts
+
+
+def _refuse_what_is_lacking(config: ClientConfig | ServerConfig) -> None:
+    if config.suites != DEFAULT_SUITES:
+        raise Misuse("the engine openssl can't choose the suites of TLS 1.3")
+    if config.groups != DEFAULT_GROUPS:
+        raise Misuse("the engine openssl can't choose groups")
+    if config.keylog is not None:
+        raise Misuse("the engine openssl has no keylog")
+    if config.wall is not None:
+        raise Misuse("the engine openssl takes civil time from the system: it can't be given a wall clock")
+
+
+def _context(protocol: ssl._SSLMethod, minimum_version: str, alpn: tuple[str, ...]) -> ssl.SSLContext:
+    if minimum_version not in _VERSIONS:
+        raise Misuse(f"minimum_version is {minimum_version!r}; it may be {', '.join(_VERSIONS)}")
+    context = ssl.SSLContext(protocol)
+    context.minimum_version = _VERSIONS[minimum_version]
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    context.set_ciphers(_SUITES_12)
+    if alpn:
+        try:
+            context.set_alpn_protocols(list(alpn))
+        except (ValueError, ssl.SSLError) as error:
+            raise Misuse(f"alpn {alpn!r}: each name is 1 to 255 bytes of ASCII") from error
+    return context
+
+
+def _trust(context: ssl.SSLContext, pem: bytes, what: str) -> None:
+    blocks = _CERTIFICATE.findall(pem)
+    try:
+        if not blocks:
+            raise Misuse(f"{what}: no PEM certificate in {len(pem)} bytes")
+        context.load_verify_locations(cadata=b"\n".join(blocks).decode("ascii"))
+    except (ValueError, ssl.SSLError) as error:
+        raise Misuse(f"{what}: not readable as PEM certificates: {error}") from error
+    # RFC 5280 section 6.1.1: whatever the caller trusts is an anchor, self-signed or not.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+
+
+def _names(credential: Credential) -> tuple[str, ...]:
+    leaf = _CERTIFICATE.search(credential.chain)
+    if leaf is None:
+        return ()
+    return dns_names(ssl.PEM_cert_to_DER_cert(leaf[0].decode("ascii")))
+
+
+def _load(context: ssl.SSLContext, credential: Credential) -> None:
+    """`load_cert_chain` wants a path: a file in memory where possible, else a private one for a moment."""
+    pem = credential.chain.rstrip() + b"\n" + credential.key
+    if hasattr(os, "memfd_create"):
+        descriptor = os.memfd_create("credential", os.MFD_CLOEXEC)
+        try:
+            with os.fdopen(descriptor, "wb", closefd=False) as file:
+                file.write(pem)
+            path = Path(f"/proc/self/fd/{descriptor}")
+            if path.exists():
+                _load_file(context, path)
+                return
+        finally:
+            os.close(descriptor)
+    with tempfile.TemporaryDirectory() as folder:  # mode 0700, removed at once, also on failure
+        path = Path(folder, "credential.pem")
+        path.touch(mode=0o600)
+        path.write_bytes(pem)
+        _load_file(context, path)
+
+
+def _load_file(context: ssl.SSLContext, path: Path) -> None:
+    try:
+        # Without a password given, OpenSSL would ask for one at the terminal.
+        context.load_cert_chain(path, password=b"")
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        words = getattr(error, "reason", None) or error.__class__.__name__
+        raise Misuse(
+            f"credential: can't be used ({words}): PEM, leaf first, unencrypted key of that leaf"
+        ) from error

@@ -1,0 +1,487 @@
+"""One session of the standard library's `ssl` over memory.
+
+Ciphertext is held outside OpenSSL and handed in one whole record at a time, each drained before the next.
+That tells truthfully whether another `receive` is needed, keeps what follows the peer's close_notify, and
+lets `SSLObject.unwrap` run on an empty inbound BIO: with the peer's data in it, it fails with
+APPLICATION_DATA_AFTER_CLOSE_NOTIFY, and so does every later read. It is called exactly once, to queue our
+close_notify; afterwards there is only reading.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections import deque
+from collections.abc import Callable, Sequence
+from enum import Enum
+
+from mungos.errors import Broken, Closed, Malformed, Misuse, PeerIncompatible, PeerMisbehaved, TimedOut
+from mungos.protocol import Buffer
+from mungos.tls.alerts import AlertDescription
+from mungos.tls.config import ClientConfig, ServerConfig
+from mungos.tls.contract import (
+    Data,
+    Established,
+    Event,
+    Failed,
+    Negotiated,
+    PeerClosed,
+    ReadSide,
+    WriteSide,
+)
+from mungos.tls.engines.openssl.client_hello import FirstMessage, Offer
+from mungos.tls.engines.openssl.contexts import ServerContexts
+from mungos.tls.engines.openssl.records import LARGEST_RECORD, HeldRecords
+from mungos.tls.engines.openssl.verdicts import (
+    PLAIN_ALERT_SIZE,
+    failure,
+    plain_alert,
+    plain_alert_description,
+)
+
+__all__ = ["OpenSSLEngine"]
+
+_PLAINTEXT = 1 << 14  # bytes of one record's content at most, RFC 8446 section 5.1
+_OVERHEAD = 64  # bytes that protection adds to a record at most, with the suites that are enabled
+# With less room than a record, a session would come to a stand.
+_LEAST_UNREAD = LARGEST_RECORD
+_LEAST_UNSENT = _PLAINTEXT + _OVERHEAD
+
+_EMPTY = ssl.MemoryBIO()  # stands in for the BIOs of a released session; nothing is ever written to it
+
+# The names of OpenSSL for the suites of TLS 1.2 that are enabled, and those of IANA. TLS 1.3's are the same.
+_IANA = {
+    "ECDHE-ECDSA-AES128-GCM-SHA256": "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "ECDHE-ECDSA-AES256-GCM-SHA384": "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "ECDHE-ECDSA-CHACHA20-POLY1305": "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+    "ECDHE-RSA-AES128-GCM-SHA256": "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "ECDHE-RSA-AES256-GCM-SHA384": "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+    "ECDHE-RSA-CHACHA20-POLY1305": "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+}
+
+
+class _Stage(Enum):
+    CLIENT_HELLO = "a server waits for the client's first message"
+    FINISHED = "the handshake waits for the peer"
+    DATA = "open"
+    NOTHING = "the peer's direction is over: what still comes is not for this session"
+    RELEASED = "keys and buffers are gone"
+
+
+class OpenSSLEngine:
+    """A session, made by `OPENSSL.client` or `OPENSSL.server`; see `mungos.tls.contract.Engine`.
+
+    A cap on unread or unsent bytes that is smaller than one record counts as one record. `fail` can put its
+    alert on the wire only while nothing is encrypted; later the peer sees the stream end without a
+    close_notify. Under TLS 1.2 the peer's close_notify is answered at once (RFC 5246 section 7.2.1):
+    `write_side` leaves OPEN and `write` accepts nothing more.
+    """
+
+    __slots__ = (
+        "_closed_here",
+        "_eof",
+        "_events",
+        "_fed",
+        "_first",
+        "_held",
+        "_incoming",
+        "_max_unread",
+        "_max_unsent",
+        "_name",
+        "_outgoing",
+        "_overflowed",
+        "_server",
+        "_session",
+        "_stage",
+        "_timeout",
+        "deadline",
+        "ending",
+        "exact_alerts",
+        "negotiated",
+        "read_side",
+        "write_side",
+    )
+
+    def __init__(
+        self,
+        config: ClientConfig | ServerConfig,
+        server_name: str | None,
+        server: ServerContexts | None = None,
+    ) -> None:
+        self.exact_alerts = False
+        self.deadline: float | None = None
+        self.read_side = ReadSide.OPEN
+        self.write_side = WriteSide.OPEN
+        self.negotiated: Negotiated | None = None
+        self.ending: Failed | None = None
+        self._timeout = config.handshake_timeout
+        self._max_unread = max(config.max_unread, _LEAST_UNREAD)
+        self._max_unsent = max(config.max_unsent, _LEAST_UNSENT)
+        self._name = server_name
+        self._server = server
+        self._session: ssl.SSLObject | None = None
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        self._stage = _Stage.CLIENT_HELLO if server else _Stage.FINISHED
+        self._events: deque[Event] = deque()
+        self._held = HeldRecords()
+        self._eof = False
+        self._fed = False  # OpenSSL has seen bytes of the peer: from then on it may have switched on its keys
+        self._first = FirstMessage()
+        self._closed_here = False
+        self._overflowed = False
+
+    @property
+    def unread(self) -> int:
+        """Bytes of whole records not yet looked at, and events not yet handed out (one each). Half a record
+        does not count: it yields nothing without another `receive`."""
+        if self._stage is _Stage.NOTHING or self._stage is _Stage.RELEASED:
+            return len(self._events)
+        return self._held.ready + len(self._events)
+
+    @property
+    def unsent(self) -> int:
+        """Bytes that `take` would hand out."""
+        return self._outgoing.pending
+
+    def secure(self, context: ssl.SSLContext) -> None:
+        """Bind the session to its context. Raises ValueError for a server name that can't be sent."""
+        self._session = context.wrap_bio(
+            self._incoming, self._outgoing, server_side=self._server is not None, server_hostname=self._name
+        )
+
+    def start(self, now: float) -> None:
+        """Begin: a client queues its ClientHello. The handshake's deadline is `now` plus its timeout."""
+        self.deadline = now + self._timeout
+        if self._session is not None:
+            self._handshake()
+
+    def receive(self, data: Buffer, now: float) -> int:
+        """Store ciphertext. Returns bytes taken: fewer than given when `max_unread` bytes are held."""
+        size = len(data)
+        if self._stage is _Stage.RELEASED or self.read_side is ReadSide.FAILED:
+            return size
+        room = self._max_unread - len(self._held)
+        if self._stage is _Stage.NOTHING:
+            # Kept for `unwrap` alone, up to the cap.
+            if size > room:
+                self._held.clear()
+                self._overflowed = True
+            elif not self._overflowed:
+                self._held.append(data)
+            return size
+        if size > room:
+            if room <= 0:
+                return 0
+            data = memoryview(data)[:room]
+            size = room
+        self._held.append(data)
+        return size
+
+    def receive_eof(self, now: float) -> None:
+        """The stream ended. It takes effect when the records before it have been pulled: `read_side` is final
+        once `next_event` returned None."""
+        self._eof = True
+        if not self._held.ready:
+            self._end_of_stream()
+
+    def next_event(self) -> Event | None:
+        """The next event, or None. Records are decrypted here, one for each Data."""
+        if self._stage is _Stage.DATA and not self._events:
+            return self._read()
+        while not self._events:
+            step = _STEPS.get(self._stage)
+            if step is None or not step(self):
+                return None
+        return self._events.popleft()
+
+    def write(self, parts: Sequence[Buffer]) -> int:
+        """Encrypt in records of up to 16 KiB; small parts share one. Returns plaintext bytes accepted, whole
+        records only once `max_unsent` nears. Raises Closed after `close_write` or `release`."""
+        if self._closed_here:
+            raise Closed("write after close_notify")
+        session = self._session
+        if self.negotiated is None or session is None or self.write_side is not WriteSide.OPEN:
+            return 0
+        room = self._max_unsent - self._outgoing.pending
+        accepted = 0
+        record: list[Buffer] = []  # parts that will share the next record
+        size = 0
+        try:
+            for part in parts:
+                length = len(part)
+                if size + length <= _PLAINTEXT:
+                    if length:
+                        record.append(part)
+                        size += length
+                    continue
+                view = memoryview(part)
+                at = 0
+                if size:
+                    if room < _LEAST_UNSENT:
+                        return accepted
+                    at = _PLAINTEXT - size
+                    record.append(view[:at])
+                    session.write(b"".join(record))
+                    accepted += _PLAINTEXT
+                    room -= _LEAST_UNSENT
+                    record.clear()
+                    size = 0
+                whole = min((length - at) // _PLAINTEXT, room // _LEAST_UNSENT)
+                end = at + whole * _PLAINTEXT
+                while at < end:
+                    count = session.write(view[at:end])
+                    at += count
+                    accepted += count
+                room -= whole * _LEAST_UNSENT
+                if length - at > _PLAINTEXT:
+                    return accepted
+                if at < length:
+                    record.append(view[at:])
+                    size = length - at
+            if size and room >= size + _OVERHEAD:
+                accepted += session.write(record[0] if len(record) == 1 else b"".join(record))
+        except ssl.SSLError as error:
+            self._fail(failure(error, seen=None, answered=False))
+        return accepted
+
+    def close_write(self) -> None:
+        """Queue close_notify. Idempotent. Before the handshake is complete it cancels, and nothing more is
+        handed out: user_canceled and close_notify are sent where nothing is encrypted yet."""
+        self._closed_here = True
+        if self.write_side is not WriteSide.OPEN:
+            return
+        if self.negotiated is None:
+            if not self._fed:
+                # RFC 8446 section 6.1: user_canceled is a warning, and is followed by close_notify.
+                self._outgoing.write(plain_alert(AlertDescription.user_canceled, level=1))
+                self._outgoing.write(plain_alert(AlertDescription.close_notify, level=1))
+            self._die()
+            return
+        self._queue_close_notify()
+
+    def fail(self, alert: AlertDescription) -> None:
+        """End the session as failed; `alert` goes out only while nothing is encrypted."""
+        if self.ending is not None or self._stage is _Stage.RELEASED:
+            return
+        error = PeerMisbehaved(f"this side ended the session with the alert {alert.name}")
+        sent = not self._fed and self.write_side is WriteSide.OPEN
+        if sent:
+            self._outgoing.write(plain_alert(alert))
+        self._fail(Failed(error, alert if sent else None))
+
+    def expire(self, now: float) -> None:
+        """Fail the handshake with `TimedOut("securing")` if its deadline has passed."""
+        if self.deadline is not None and now >= self.deadline:
+            self._fail(Failed(TimedOut("securing", limit=self._timeout)))
+
+    def take(self, limit: int) -> list[Buffer]:
+        """Hand out ciphertext, at most `limit` bytes, and at least one."""
+        if not self._outgoing.pending:
+            return []
+        data = self._outgoing.read(max(limit, 1))
+        if self.write_side is WriteSide.FLUSHING and not self._outgoing.pending:
+            self.write_side = WriteSide.ENDED
+        return [data]
+
+    def unwrap(self) -> bytes:
+        """The bytes that followed the peer's close_notify. Raises Misuse before both close_notify have
+        passed, and when more than `max_unread` bytes followed."""
+        if self.read_side is not ReadSide.ENDED or self.write_side is not WriteSide.ENDED:
+            raise Misuse(
+                f"unwrap: read side {self.read_side.value}, write side {self.write_side.value}, not ended"
+            )
+        if self._overflowed:
+            raise Misuse(f"unwrap: more than {self._max_unread} bytes followed the peer's close_notify")
+        return self._held.rest()
+
+    def release(self) -> None:
+        """Drop keys and buffers. Idempotent."""
+        self._stage = _Stage.RELEASED
+        self._closed_here = True
+        self.deadline = None
+        self.write_side = WriteSide.ENDED
+        self._session = None
+        self._server = None
+        self._incoming = self._outgoing = _EMPTY
+        self._events.clear()
+        self._first = FirstMessage()
+        self._held.clear()
+
+    # Handshake
+
+    def _await_client_hello(self) -> bool:
+        if not self._held.ready:
+            return False
+        if self._held.at_foreign and not self._first.records:
+            self._refuse(self._held.next())
+            return True
+        offer = self._first.add(self._held.next())
+        if offer is not None:
+            self._choose(offer)
+        return True
+
+    def _refuse(self, received: bytes) -> None:
+        """The first bytes are no TLS record: unexpected_message (RFC 8446 section 5)."""
+        alert = AlertDescription.unexpected_message
+        self._outgoing.write(plain_alert(alert))
+        self._fail(Failed(Malformed(f"not a TLS record: it begins with {received[:16]!r}"), alert))
+
+    def _choose(self, offer: Offer) -> None:
+        """Pick a server's credential, refuse ALPN without overlap, and hand the first message to OpenSSL."""
+        server = self._server
+        if server is None:
+            raise Misuse("a client has no credentials to choose among")
+        if server.alpn and offer.alpn is not None and not set(offer.alpn) & set(server.alpn):
+            # RFC 7301 section 3.2: the server SHALL respond with a fatal no_application_protocol.
+            self._outgoing.write(plain_alert(AlertDescription.no_application_protocol))
+            error = PeerIncompatible(f"no application protocol in common: the client offers {offer.alpn!r}")
+            self._fail(Failed(error, AlertDescription.no_application_protocol))
+            return
+        self._name = None
+        self.secure(server.for_name(offer.server_name))
+        self._name = offer.server_name
+        self._incoming.write(self._first.records)
+        self._first = FirstMessage()
+        self._fed = True
+        self._stage = _Stage.FINISHED
+        self._handshake()
+
+    def _await_finished(self) -> bool:
+        if not self._held.ready:
+            return False
+        if self._held.at_foreign and not self._fed:
+            self._refuse(self._held.next())
+            return True
+        self._held.feed(self._incoming)
+        self._fed = True
+        self._handshake()
+        return True
+
+    def _handshake(self) -> None:
+        session = self._session
+        if session is None:
+            return
+        before = self._outgoing.pending
+        try:
+            session.do_handshake()
+        except ssl.SSLWantReadError:
+            if self._eof and not self._held.ready:
+                self._end_of_stream()
+        except ssl.SSLZeroReturnError:
+            error = Broken("the peer closed the session before the handshake was complete")
+            self._fail(Failed(error, AlertDescription.close_notify, sent_by_peer=True))
+        except ssl.SSLError as error:
+            self._fail(self._judge(error, before))
+        else:
+            self.deadline = None
+            self.negotiated = self._facts(session)
+            self._stage = _Stage.DATA
+            self._events.append(Established(self.negotiated))
+            if self._eof and not self._held.ready:
+                self._end_of_stream()
+
+    def _facts(self, session: ssl.SSLObject) -> Negotiated:
+        cipher = session.cipher()
+        suite = cipher[0] if cipher else ""
+        whole: Callable[[], Sequence[bytes]] | None = getattr(session, "get_unverified_chain", None)
+        if whole is not None:  # Python 3.13
+            chain = tuple(whole())
+        else:
+            leaf = session.getpeercert(True)
+            chain = (leaf,) if leaf else ()
+        return Negotiated(
+            version=session.version() or "",
+            suite=_IANA.get(suite, suite),
+            alpn=session.selected_alpn_protocol(),
+            server_name=self._name,
+            resumed=bool(session.session_reused),
+            peer_chain=chain,
+        )
+
+    # Data
+
+    def _read(self) -> Event | None:
+        session = self._session
+        if session is None:
+            return None
+        held = self._held
+        while held.ready:
+            size = held.feed(self._incoming)
+            before = self._outgoing.pending
+            try:
+                data = session.read(size)  # a record never holds more plaintext than it has bytes
+            except ssl.SSLWantReadError:
+                continue  # a ticket, a key update, an empty record
+            except ssl.SSLZeroReturnError:
+                return self._peer_closed()
+            except ssl.SSLError as error:
+                self._fail(self._judge(error, before))
+                return self._events.popleft()
+            if data:
+                return Data(data)
+            return self._peer_closed()
+        if self._eof:
+            self._end_of_stream()
+        return None
+
+    def _peer_closed(self) -> Event:
+        self.read_side = ReadSide.ENDED
+        self._stage = _Stage.NOTHING
+        negotiated = self.negotiated
+        if negotiated is not None and negotiated.version != "TLSv1.3" and self.write_side is WriteSide.OPEN:
+            # RFC 5246 section 7.2.1: the other party MUST respond with a close_notify alert of its own.
+            self._queue_close_notify()
+        return PeerClosed()
+
+    def _queue_close_notify(self) -> None:
+        session = self._session
+        if session is None:
+            return
+        self.write_side = WriteSide.FLUSHING
+        try:
+            session.unwrap()
+        except ssl.SSLWantReadError:
+            pass  # the peer's close_notify has not come yet, and nobody waits for it
+        except ssl.SSLError as error:
+            self._fail(failure(error, seen=None, answered=False))
+        if not self._outgoing.pending:
+            self.write_side = WriteSide.ENDED
+
+    # Ends
+
+    def _end_of_stream(self) -> None:
+        if self._stage is _Stage.DATA:
+            self.read_side = ReadSide.TRUNCATED
+        elif self._stage in _STEPS and self.ending is None:
+            self._fail(Failed(Broken("the stream ended before the handshake was complete")))
+
+    def _judge(self, error: ssl.SSLError, before: int) -> Failed:
+        """Blame for an error during which OpenSSL may have queued an alert."""
+        queued = self._outgoing.pending - before
+        seen = None
+        if queued == PLAIN_ALERT_SIZE:
+            everything = self._outgoing.read()
+            self._outgoing.write(everything)
+            seen = plain_alert_description(everything[-PLAIN_ALERT_SIZE:])
+        return failure(error, seen=seen, answered=queued > 0)
+
+    def _fail(self, verdict: Failed) -> None:
+        self.ending = verdict
+        self._events.append(verdict)
+        self._die()
+
+    def _die(self) -> None:
+        """Nothing is read or written any more; what is queued may still be taken."""
+        self.deadline = None
+        self.read_side = ReadSide.FAILED
+        self.write_side = WriteSide.FLUSHING if self._outgoing.pending else WriteSide.ENDED
+        self._stage = _Stage.NOTHING
+        self._session = None
+        self._first = FirstMessage()
+        self._held.clear()
+
+
+_STEPS: dict[_Stage, Callable[[OpenSSLEngine], bool]] = {
+    _Stage.CLIENT_HELLO: OpenSSLEngine._await_client_hello,
+    _Stage.FINISHED: OpenSSLEngine._await_finished,
+}

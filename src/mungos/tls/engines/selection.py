@@ -1,0 +1,70 @@
+"""Which TLS engine to use: by name, or the first of them that can be used here. Imported when asked for."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from typing import cast
+
+from mungos.errors import Misuse
+from mungos.tls.contract import Availability, EngineFactory
+
+__all__ = ["all_engines", "select"]
+
+# In the order in which "auto" prefers them: name, module, the factory's name in it.
+_ENGINES = {
+    "builtin": ("mungos.tls.engines.builtin", "BUILTIN"),
+    "openssl": ("mungos.tls.engines.openssl", "OPENSSL"),
+}
+
+
+def _load(name: str) -> EngineFactory | Availability:
+    """The factory, or why there is none."""
+    module, attribute = _ENGINES[name]
+    try:
+        factory = getattr(importlib.import_module(module), attribute, None)
+    except ModuleNotFoundError as error:
+        return Availability(name, present=False, reason=f"the module {error.name} is not installed")
+    if factory is None:
+        return Availability(name, present=False, reason=f"{module} has no {attribute}")
+    return cast("EngineFactory", factory)
+
+
+def _known() -> list[str]:
+    found = []
+    for name, (module, _) in _ENGINES.items():
+        spec = importlib.util.find_spec(module)
+        if spec is not None and spec.origin is not None:
+            found.append(name)
+    return found
+
+
+def all_engines() -> list[Availability]:
+    """Every engine that this version has, usable here or not, in the order in which "auto" prefers them."""
+    found = []
+    for name in _known():
+        loaded = _load(name)
+        found.append(loaded if isinstance(loaded, Availability) else loaded.availability())
+    return found
+
+
+def select(name: str = "auto") -> EngineFactory:
+    """The factory of an engine.
+
+    Args:
+        name: "builtin", "openssl", or "auto": the built-in one where it can be used, else OpenSSL.
+
+    Raises Misuse for an unknown name, naming the known ones, and for an engine that can't be used here,
+    saying what to install.
+    """
+    known = _known()
+    if name != "auto" and name not in known:
+        raise Misuse(f"unknown TLS engine {name!r}; known are auto, {', '.join(known)}")
+    reasons = []
+    for candidate in known if name == "auto" else [name]:
+        loaded = _load(candidate)
+        available = loaded if isinstance(loaded, Availability) else loaded.availability()
+        if not isinstance(loaded, Availability) and available.present:
+            return loaded
+        reasons.append(f"{candidate}: {available.reason}")
+    raise Misuse(f"no TLS engine can be used here ({'; '.join(reasons)})")

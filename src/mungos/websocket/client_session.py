@@ -1,0 +1,176 @@
+"""The client's side of a WebSocket. Sans-I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from mungos.errors import Malformed, ProtocolError, TimedOut
+from mungos.http.errors import Rule, violation
+from mungos.http.framing import BodyDecoder, ChunkedBody, Framing, LengthBody, StreamBody, response_framing
+from mungos.http.headers import Headers
+from mungos.http.heads import parse_status_head
+from mungos.http.limits import CLIENT_LIMITS, HTTPLimits
+from mungos.protocol import Failed
+from mungos.websocket.close_codes import CloseCode
+from mungos.websocket.events import Established
+from mungos.websocket.handshake import (
+    MAX_REJECTION_BODY,
+    HandshakeRejected,
+    build_request,
+    check_response,
+    new_key,
+)
+from mungos.websocket.session import Session
+
+__all__ = ["ClientSession"]
+
+
+class ClientSession(Session):
+    """Asks a server for a WebSocket, and exchanges messages.
+
+    Args:
+        random: called with a number of bytes, returns as many that nobody can predict: for the handshake's
+            key and for the masking keys.
+        host: for the Host field: the server's name or address, and the port where it is not the scheme's own.
+        target: path and query.
+        subprotocols: those offered, in order of preference.
+        origin: for the Origin field; None: none is sent.
+        headers: further fields of the request.
+        limits: for the response's head.
+
+    The others are those of `Session`. Raises Misuse for values that can't stand in a request.
+    """
+
+    __slots__ = (
+        "_body",
+        "_decoder",
+        "_informational",
+        "_key_sent",
+        "_limits",
+        "_rejected",
+        "_request",
+        "_subprotocols",
+        "_target",
+    )
+
+    def __init__(
+        self,
+        *,
+        random: Callable[[int], bytes],
+        host: str,
+        target: str = "/",
+        subprotocols: Sequence[str] = (),
+        origin: str | None = None,
+        headers: Iterable[tuple[str, str]] = (),
+        limits: HTTPLimits = CLIENT_LIMITS,
+        max_message: int = 4 << 20,
+        high_watermark: int = 256 << 10,
+        max_unsent: int = 16 << 20,
+        handshake_timeout: float = 10.0,
+        close_timeout: float = 5.0,
+        ping_interval: float | None = 20.0,
+        ping_timeout: float = 20.0,
+        going_away: int = CloseCode.NORMAL,
+    ) -> None:
+        super().__init__(
+            is_server=False,
+            random=random,
+            max_message=max_message,
+            high_watermark=high_watermark,
+            max_unsent=max_unsent,
+            handshake_timeout=handshake_timeout,
+            close_timeout=close_timeout,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            going_away=going_away,
+        )
+        self._key_sent = new_key(random(16))
+        self._request = build_request(
+            host=host,
+            target=target,
+            key=self._key_sent,
+            subprotocols=subprotocols,
+            origin=origin,
+            headers=headers,
+        )
+        self._target = target
+        self._subprotocols = tuple(subprotocols)
+        self._limits = limits
+        self._informational = 0
+        self._rejected: tuple[int, str, Headers] | None = None
+        self._decoder: BodyDecoder | None = None
+        self._body = b""
+
+    def _open_stream(self) -> None:
+        self._queue_bytes(self._request)
+
+    def _shake_hands(self) -> Established | Failed | None:
+        try:
+            while self._rejected is None:
+                if not self._worth_parsing():
+                    return None
+                head = parse_status_head(self._buffer, self._start, self._limits)
+                if head is None:
+                    return self._await_head()
+                self._start, status, reason, minor, fields, table = head
+                self._examined = 0
+                headers = Headers(fields, table)
+                if status == 101:
+                    subprotocol = check_response(headers, self._key_sent, self._subprotocols)
+                    self._establish()
+                    return Established(subprotocol, headers, self._target)
+                if status >= 200:
+                    self._rejected = status, reason, headers
+                    self._decoder = self._decoder_for(
+                        response_framing("GET", status, minor, table, self._limits)
+                    )
+                else:
+                    # RFC 9110 section 15.2: a client parses interim responses, expected or not.
+                    self._informational += 1
+                    if self._informational > self._limits.max_informational:
+                        raise violation(
+                            Rule.INFORMATIONAL_TOO_MANY,
+                            f"more than {self._limits.max_informational} informational responses",
+                        )
+            return self._read_rejection()
+        except ProtocolError as error:
+            return self._fail(error)
+
+    def _await_head(self) -> Failed | None:
+        if not self._eof:
+            return None
+        size = len(self._buffer) - self._start
+        return self._fail(
+            Malformed(f"the stream ended in the handshake, {size} bytes into the response's head")
+        )
+
+    def _decoder_for(self, framing: int | Framing) -> BodyDecoder:
+        if isinstance(framing, int):
+            return LengthBody(framing)
+        return ChunkedBody(self._limits) if framing is Framing.CHUNKED else StreamBody(self._limits)
+
+    def _read_rejection(self) -> Failed | None:
+        """The body of an answer that is no 101, so far as it is short: it often says why."""
+        decoder = self._decoder
+        if decoder is None:
+            return None
+        try:
+            rest = bytes(self._buffer[self._start :])
+            piece, used = decoder.decode(rest, 0)
+            self._start += used
+            self._body += piece
+        except ProtocolError:
+            return self._rejection()
+        if decoder.ended or self._eof or len(self._body) >= MAX_REJECTION_BODY:
+            return self._rejection()
+        return None
+
+    def _rejection(self) -> Failed:
+        if self._rejected is None:
+            return self._fail(TimedOut("handshake", limit=self._handshake_timeout))
+        status, reason, headers = self._rejected
+        return self._fail(HandshakeRejected(status, reason, headers, self._body[:MAX_REJECTION_BODY]))
+
+    def _handshake_overdue(self) -> Failed:
+        self._drop_output()
+        return self._rejection()

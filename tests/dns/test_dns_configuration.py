@@ -1,0 +1,147 @@
+"""resolv.conf, hosts, and the configuration made of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mungos.dns.config import ResolverConfig, ServerAddress
+from mungos.dns.hosts import Hosts, parse_hosts
+from mungos.dns.names import name_to_text
+from mungos.dns.resolv_conf import parse_resolv_conf
+from mungos.dns.search import candidates
+from mungos.dns.system import load, system_configuration
+from mungos.errors import Misuse
+
+
+def test_a_whole_resolv_conf() -> None:
+    text = (
+        "# made by hand\n"
+        "; another comment\n"
+        "nameserver 192.0.2.53\n"
+        "  nameserver\t2001:db8::53 # inline\r\n"
+        "nameserver fe80::1%eth0\n"
+        "nameserver 192.0.2.54\n"
+        "domain ignored.example\n"
+        "search Corp.Example. example.com\n"
+        "options ndots:2 timeout:3 attempts:4 rotate use-vc edns0\n"
+        "sortlist 10.0.0.0\n"
+    )
+    assert parse_resolv_conf(text) == ResolverConfig(
+        servers=(ServerAddress("192.0.2.53"), ServerAddress("2001:db8::53"), ServerAddress("fe80::1%eth0")),
+        search=("corp.example", "example.com"),
+        ndots=2,
+        timeout=3.0,
+        attempts=4,
+        rotate=True,
+        use_stream=True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ResolverConfig()),
+        ("nameserver", ResolverConfig()),
+        ("nameserver dns.example.com", ResolverConfig()),
+        ("#nameserver 192.0.2.1", ResolverConfig()),
+        ("search a.example\ndomain b.example c.example", ResolverConfig(search=("b.example",))),
+        ("domain b.example\nsearch", ResolverConfig()),
+        ("search .", ResolverConfig()),
+        ("search a..b ok.example", ResolverConfig(search=("ok.example",))),
+        ("options ndots:99 timeout:99 attempts:99", ResolverConfig(ndots=15, timeout=30.0, attempts=5)),
+        ("options ndots:0 timeout:0 attempts:0", ResolverConfig(ndots=0, timeout=1.0, attempts=1)),
+        ("options ndots: timeout:-1 attempts:two rotate:1", ResolverConfig()),
+        ("options ndots:" + "9" * 10_000, ResolverConfig(ndots=15)),
+        ("options ndots:3\noptions timeout:2", ResolverConfig(ndots=3, timeout=2.0)),
+        ("search " + " ".join(f"d{n}.example" for n in range(40)), None),
+    ],
+)
+def test_lines_of_resolv_conf(text: str, expected: ResolverConfig | None) -> None:
+    config = parse_resolv_conf(text)
+    if expected is None:
+        assert len(config.search) == 32
+    else:
+        assert config == expected
+
+
+@given(st.text(max_size=200), st.sampled_from(["", "nameserver ", "search ", "options ndots:"]))
+@settings(max_examples=100, deadline=None)
+def test_any_text_is_a_configuration(text: str, start: str) -> None:
+    config, hosts = system_configuration(start + text, text)
+    assert config.servers
+    assert len(hosts) >= 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"servers": ()},
+        {"servers": (ServerAddress("dns.example"),)},
+        {"servers": (ServerAddress("192.0.2.1", 0),)},
+        {"search": ("a..b",)},
+        {"search": ("a",) * 33},
+        {"ndots": 16},
+        {"timeout": 0.0},
+        {"timeout": 31.0},
+        {"attempts": 0},
+        {"payload_size": 511},
+        {"grace": -1.0},
+    ],
+)
+def test_configuration_out_of_range_is_misuse(change: dict[str, object]) -> None:
+    with pytest.raises(Misuse):
+        ResolverConfig(**change)  # type: ignore[arg-type]
+
+
+def test_a_table_of_hosts() -> None:
+    hosts = parse_hosts(
+        "127.0.0.1 localhost\n"
+        "# 10.0.0.1 commented\n"
+        "192.0.2.1\tWWW.Example.com www # inline\r\n"
+        "2001:db8::1 www.example.com.\n"
+        "192.0.2.1 www.example.com\n"
+        "fe80::1%eth0 router\n"
+        "::ffff:192.0.2.9 mapped\n"
+        "999.0.0.1 bad\n"
+        "10.0.0.1\n"
+    )
+    assert hosts.addresses("www.EXAMPLE.com.") == ("192.0.2.1", "2001:db8::1")
+    assert hosts.addresses("www") == ("192.0.2.1",)
+    assert hosts.addresses("router") == ("fe80::1%eth0",)
+    assert hosts.addresses("mapped") == ("192.0.2.9",)
+    assert hosts.addresses("bad") == ()
+    assert hosts.addresses("commented") == ()
+    assert len(hosts) == 5
+
+
+def test_load_reads_files_and_tolerates_their_absence(tmp_path: Path) -> None:
+    resolv, hosts = tmp_path / "resolv.conf", tmp_path / "hosts"
+    assert load(resolv, hosts)[0] == ResolverConfig(servers=(ServerAddress("127.0.0.1", 53),))
+    resolv.write_bytes(b"nameserver 192.0.2.53\nsearch \xff\xfe\n")
+    hosts.write_bytes(b"192.0.2.1 here\xff here\n")
+    config, table = load(resolv, hosts)
+    assert config.servers == (ServerAddress("192.0.2.53"),)
+    assert table.addresses("here") == ("192.0.2.1",)
+    assert len(load(tmp_path, tmp_path)[1]) == len(Hosts())
+
+
+@pytest.mark.parametrize(
+    ("host", "ndots", "names"),
+    [
+        ("www", 1, ["www.a.example", "www.b.example", "www"]),
+        ("www", 0, ["www", "www.a.example", "www.b.example"]),
+        ("www.", 1, ["www"]),
+        ("www.sub", 1, ["www.sub", "www.sub.a.example", "www.sub.b.example"]),
+        ("www.sub", 2, ["www.sub.a.example", "www.sub.b.example", "www.sub"]),
+        ("www.sub.", 5, ["www.sub"]),
+        ("a.b.c", 2, ["a.b.c", "a.b.c.a.example", "a.b.c.b.example"]),
+        (".".join(["x" * 62] * 4), 1, [".".join(["x" * 62] * 4)]),
+    ],
+)
+def test_search_list_and_ndots(host: str, ndots: int, names: list[str]) -> None:
+    config = ResolverConfig(search=("a.example", "b.example"), ndots=ndots)
+    assert [name_to_text(name) for name in candidates(host, config)] == names

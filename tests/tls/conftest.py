@@ -1,0 +1,212 @@
+"""Authorities, credentials, and the engines under test: every module here runs on each of them."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+import trustme
+
+from mungos import tls
+from tests.tls.forge import Forge
+from tests.tls.pump import Foreign, Ours, pump
+
+ENGINES = ("openssl",)
+SPEAKS_TLS_1_2 = ("openssl",)
+
+Role = Literal["client", "server"]
+
+
+def credential(leaf: trustme.LeafCert) -> tls.Credential:
+    chain = b"".join(blob.bytes() for blob in leaf.cert_chain_pems)
+    return tls.Credential(chain, leaf.private_key_pem.bytes())
+
+
+class Authority:
+    """A certificate authority; leaves are remembered by their names."""
+
+    def __init__(self) -> None:
+        self.ca = trustme.CA()
+        self.pem = self.ca.cert_pem.bytes()
+        self._leaves: dict[tuple[str, ...], trustme.LeafCert] = {}
+
+    def leaf(self, *names: str) -> trustme.LeafCert:
+        if names not in self._leaves:
+            self._leaves[names] = self.ca.issue_cert(*names)
+        return self._leaves[names]
+
+    def credential(self, *names: str) -> tls.Credential:
+        return credential(self.leaf(*names))
+
+
+@pytest.fixture(scope="session")
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture(scope="session")
+def stranger() -> Authority:
+    """An authority that nobody trusts."""
+    return Authority()
+
+
+@pytest.fixture(params=ENGINES, scope="session")
+def engine(request: pytest.FixtureRequest) -> tls.EngineFactory:
+    """The engine under test."""
+    return tls.select(request.param)
+
+
+@pytest.fixture(params=ENGINES, scope="session")
+def other_engine(request: pytest.FixtureRequest) -> tls.EngineFactory:
+    """The engine at the other end, where both are ours."""
+    return tls.select(request.param)
+
+
+@pytest.fixture(scope="session")
+def server_config(authority: Authority) -> tls.ServerConfig:
+    return tls.ServerConfig((authority.credential("localhost"),))
+
+
+@pytest.fixture(scope="session")
+def client_config(authority: Authority) -> tls.ClientConfig:
+    return tls.ClientConfig(roots=authority.pem)
+
+
+@dataclass
+class Pair:
+    client: Ours
+    server: Ours
+
+    def pump(self, chunk: int = 0) -> None:
+        pump(self.client, self.server, chunk)
+
+
+@pytest.fixture
+def fresh(
+    engine: tls.EngineFactory,
+    other_engine: tls.EngineFactory,
+    client_config: tls.ClientConfig,
+    server_config: tls.ServerConfig,
+) -> Callable[[], Pair]:
+    """Makes two ends that have not met yet."""
+
+    def make() -> Pair:
+        return Pair(Ours(engine.client(client_config, "localhost")), Ours(other_engine.server(server_config)))
+
+    return make
+
+
+@pytest.fixture
+def engine_pair(fresh: Callable[[], Pair]) -> Iterator[Pair]:
+    """Two ends of ours, their handshake done."""
+    pair = fresh()
+    pair.pump()
+    assert pair.client.established
+    assert pair.server.established
+    yield pair
+    for end in (pair.client, pair.server):
+        end.engine.release()
+        assert end.engine.unread == end.engine.unsent == 0
+
+
+@dataclass
+class Meeting:
+    """Our end and the foreign one, their handshake done (unless it was not pumped yet)."""
+
+    ours: Ours
+    foreign: Foreign
+    role: Role
+    version: str
+    keylog: Path
+
+    def pump(self, chunk: int = 0) -> None:
+        pump(self.ours, self.foreign, chunk)
+
+    def forge(self) -> Forge:
+        """Makes records with the foreign end's keys; that end must not have sent any data yet."""
+        label = "SERVER_TRAFFIC_SECRET_0" if self.role == "client" else "CLIENT_TRAFFIC_SECRET_0"
+        return Forge(self.keylog, label)
+
+
+def foreign_context(
+    server: bool, authority: Authority, version: str = "TLSv1.3", names: tuple[str, ...] = ("localhost",)
+) -> ssl.SSLContext:
+    """A context of `ssl` that speaks one version only."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = context.maximum_version = {
+        "TLSv1.2": ssl.TLSVersion.TLSv1_2,
+        "TLSv1.3": ssl.TLSVersion.TLSv1_3,
+    }[version]
+    authority.ca.configure_trust(context)
+    if server:
+        authority.leaf(*names).configure_cert(context)
+        context.num_tickets = 0
+    return context
+
+
+@pytest.fixture(params=["TLSv1.2", "TLSv1.3"])
+def version(request: pytest.FixtureRequest, engine: tls.EngineFactory) -> str:
+    text = str(request.param)
+    if text == "TLSv1.2" and engine.name not in SPEAKS_TLS_1_2:
+        pytest.skip(f"{engine.name} speaks TLS 1.3 only")
+    return text
+
+
+@pytest.fixture(params=["client", "server"])
+def role(request: pytest.FixtureRequest) -> Role:
+    return "client" if request.param == "client" else "server"
+
+
+@pytest.fixture
+def unmet(
+    engine: tls.EngineFactory,
+    role: Role,
+    version: str,
+    authority: Authority,
+    client_config: tls.ClientConfig,
+    server_config: tls.ServerConfig,
+    tmp_path: Path,
+) -> Iterator[Meeting]:
+    """Our engine in each role and version, against `ssl`; not a byte has moved yet."""
+    context = foreign_context(role == "client", authority, version)
+    keylog = tmp_path / "keylog"
+    context.keylog_filename = str(keylog)
+    if role == "client":
+        ours = Ours(engine.client(client_config, "localhost"))
+        foreign = Foreign(context, server=True)
+    else:
+        ours = Ours(engine.server(server_config))
+        foreign = Foreign(context, server=False, server_name="localhost")
+    yield Meeting(ours, foreign, role, version, keylog)
+    ours.engine.release()
+    # The context keeps the key log's file open, and the session keeps the context.
+    context.keylog_filename = os.devnull
+    foreign.drop()
+
+
+@pytest.fixture
+def met(unmet: Meeting) -> Meeting:
+    """As `unmet`, the handshake done."""
+    unmet.pump()
+    assert unmet.ours.established
+    assert unmet.foreign.established
+    return unmet
+
+
+@pytest.fixture
+def met_13(met: Meeting) -> Meeting:
+    if met.version != "TLSv1.3":
+        pytest.skip("a case of TLS 1.3")
+    return met
+
+
+@pytest.fixture
+def met_12(met: Meeting) -> Meeting:
+    if met.version != "TLSv1.2":
+        pytest.skip("a case of TLS 1.2")
+    return met
