@@ -45,13 +45,14 @@ class CloseReport:
     """What closing a manager did.
 
     Attributes:
-        complete: False when `close` was called inside a handler: it has only begun, `run` and `poll` go on with it.
+        complete: False when `close` was called inside a handler: it has only begun, `run` and `poll` go on
+            with it.
         seconds: how long it took.
         within: the deadline that it was given, seconds.
         ends: the connections that were alive when it began, with how each ended.
         census: what is left of each kind; all zero after a good close.
-        left: the ledger's entries that were not struck out, and descriptors still open: what leaked, and where
-            it was made.
+        left: the ledger's entries that were not struck out, and descriptors still open: what leaked, and
+            where it was made.
         cancelled_timers: user timers that were still to fire.
     """
 

@@ -109,8 +109,8 @@ class DatagramConnection:
         """Send one datagram, to `to` or to the connected peer.
 
         Returns:
-            True if the system took it or there is room to queue it; False above `send_high` unsent bytes: it is
-            queued, wait for `Writable`.
+            True if the system took it or there is room to queue it; False above `send_high` unsent bytes: it
+            is queued, wait for `Writable`.
 
         Raises:
             Closed: after `close` or `abort`.
@@ -337,10 +337,10 @@ class DatagramConnection:
             raise Misuse(f"{self} has not ended")
         try:
             handler(self, ClosedEvent(reason))
-        except Exception as error:  # noqa: BLE001 - as in _call
+        except Exception as error:
             log.error("%s: the handler failed after the end", self, exc_info=error)
-        except BaseException as error:  # noqa: BLE001 - raised again at the end of the turn
-            log.error("%s: the handler failed after the end", self, exc_info=error)
+        except BaseException as error:
+            log.exception("%s: the handler failed after the end", self)
             self.manager.raise_later(error)
 
     def _set_phase(self, new: Phase) -> None:

@@ -15,5 +15,8 @@ class Host(Contract):
     """
 
     def wake_at(self, when: float) -> None:
-        """Call `turn` at this instant (the manager's clock, `time.monotonic` on the kernel's wire): at once if it has
-        passed, never if it is infinite. A later call replaces an earlier one. Called on the manager's thread."""
+        """Call `turn` at this instant: at once if it has passed, never if it is infinite.
+
+        The clock is the manager's, `time.monotonic` on the kernel's wire. A later call replaces an earlier
+        one. Called on the manager's thread.
+        """

@@ -1,4 +1,4 @@
-"""Every bound of the core, with its name and unit; each can be changed per manager, listener or connection."""
+"""Every bound of the core, with name and unit; each can be changed per manager, listener or connection."""
 
 from __future__ import annotations
 

@@ -22,6 +22,7 @@ from mungos.core.connection import Connection, Handler
 from mungos.core.datagrams import DatagramConnection
 from mungos.core.host import Host
 from mungos.core.ledger import Ledger, Origin, calling_place
+from mungos.core.lifecycle import Lifecycle
 from mungos.core.limits import Limits
 from mungos.core.listener import Listener
 from mungos.core.opening import Opening, unix_address
@@ -102,9 +103,9 @@ class Manager:
         self._table: dict[int, Watcher] = {}
         self._timers = Timers()
         self._user_timers: dict[int, Timer] = {}
-        self._ready: deque[Connection] = deque()
+        self._ready: deque[Lifecycle] = deque()
         self._soon: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
-        self._ended: deque[Connection | DatagramConnection] = deque()
+        self._ended: deque[Lifecycle | DatagramConnection] = deque()
         self._next_id = 0
         self._in_turn = False
         self._raise: BaseException | None = None
@@ -134,8 +135,8 @@ class Manager:
         """Accept connections, or receive datagrams.
 
         Args:
-            url: tcp, tls, udp or unix; port 0 asks the system for one, readable in the result's `url`. The URLs
-                of http and ws belong to `mungos.http.listen` and `mungos.websocket.listen`.
+            url: tcp, tls, udp or unix; port 0 asks the system for one, readable in the result's `url`. The
+                URLs of http and ws belong to `mungos.http.listen` and `mungos.websocket.listen`.
             handler: called as `handler(connection, event)`, or with the protocol's session in place of the
                 connection.
             protocol: makes the session of each connection.
@@ -354,7 +355,7 @@ class Manager:
     # Turning.
 
     def poll(self, within: float | None = None) -> None:
-        """One turn: wait at most `within` seconds (None: until something happens), and do what there is to do.
+        """One turn: wait at most `within` seconds (None: until something happens), do what there is to do.
 
         Raises:
             Misuse: on another thread, inside a handler, or in a forked child.
@@ -475,7 +476,7 @@ class Manager:
             call(*arguments)
         except Exception:
             log.exception("a function called later failed: %r", call)
-        except BaseException as error:  # noqa: BLE001 - raised again at the end of the turn
+        except BaseException as error:
             self.raise_later(error)
             log.exception("a function called later failed: %r", call)
 
@@ -595,13 +596,13 @@ class Manager:
         if self._timers.schedule(sleeper, when) and not self._in_turn:
             self._tell_host()
 
-    def stand_ready(self, connection: Connection) -> None:
+    def stand_ready(self, connection: Lifecycle) -> None:
         """The connection holds what no socket will announce."""
         self._ready.append(connection)
         if not self._in_turn:
             self._tell_host()
 
-    def forget(self, connection: Connection | DatagramConnection) -> None:
+    def forget(self, connection: Lifecycle | DatagramConnection) -> None:
         """The connection has ended; its handler is told in this turn, or the next."""
         if self.connections.pop(connection.id, None) is None:
             return

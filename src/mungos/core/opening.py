@@ -19,7 +19,7 @@ from mungos.url import URL
 from mungos.wires.contract import WRITABLE, Address
 
 if TYPE_CHECKING:
-    from mungos.core.connection import Connection
+    from mungos.core.stream import Stream
 
 __all__ = ["Opening", "addresses_of", "unix_address"]
 
@@ -57,7 +57,7 @@ class Opening:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Stream,
         url: URL,
         secure: tuple[ClientConfig | ServerConfig, str | None, str] | None,
         limits: Limits,

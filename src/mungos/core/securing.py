@@ -11,7 +11,7 @@ from mungos.tls.config import ClientConfig, ServerConfig
 from mungos.tls.engines import select
 
 if TYPE_CHECKING:
-    from mungos.core.connection import Connection
+    from mungos.core.stream import Stream
 
 __all__ = ["Securing"]
 
@@ -39,7 +39,7 @@ class Securing:
 
     def __init__(
         self,
-        connection: Connection,
+        connection: Stream,
         config: ClientConfig | ServerConfig,
         server_name: str | None,
         engine: str,

@@ -1,0 +1,6 @@
+"""`python -m mungos`: the command line."""
+
+from mungos.cli.main import main
+
+if __name__ == "__main__":
+    main()

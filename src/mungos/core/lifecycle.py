@@ -1,0 +1,383 @@
+"""What a connection holds, and its one way out."""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mungos.core.events import Closed as ClosedEvent
+from mungos.core.ledger import Origin
+from mungos.core.limits import Limits
+from mungos.core.plain import PlainProtocol
+from mungos.core.reasons import CloseKind, CloseReason
+from mungos.core.states import PHASES, Phase, ReadSide, WriteSide, step
+from mungos.core.timers import NEVER
+from mungos.errors import Misuse
+from mungos.protocol import Buffer, Protocol
+from mungos.url import URL
+from mungos.wires.contract import READABLE, WRITABLE, Address, StreamEndpoint
+
+if TYPE_CHECKING:
+    from mungos.core.listener import Listener
+    from mungos.core.manager import Manager
+    from mungos.core.opening import Opening
+    from mungos.core.securing import Securing
+
+__all__ = ["Handler", "Lifecycle", "not_connected"]
+
+Handler = Callable[..., None]
+"""Called as `handler(face, event)`: the face is the connection, or the protocol's session on it."""
+
+log = logging.getLogger("mungos.connection")
+
+_RESOLVING, _CONNECTING, _SECURING = Phase.RESOLVING, Phase.CONNECTING, Phase.SECURING
+_CLOSED = Phase.CLOSED
+
+
+def not_connected(_buffer: Buffer) -> int:
+    """Stands where the transport's calls are while there is none."""
+    raise BlockingIOError
+
+
+def _nothing(_face: object, _event: object) -> None:
+    """Stands where the handler was."""
+
+
+class Lifecycle(ABC):
+    """The fields of a connection, its transport, its deadlines, and its end."""
+
+    __slots__ = (
+        "_deadline",
+        "_discarded",
+        "_endpoint",
+        "_endpoint_entry",
+        "_face",
+        "_fd",
+        "_flushing",
+        "_half_closed",
+        "_handler",
+        "_held",
+        "_idle_at",
+        "_interest",
+        "_interrupt",
+        "_limits",
+        "_listener",
+        "_opening",
+        "_out",
+        "_out_size",
+        "_output_lost",
+        "_paused",
+        "_pumping",
+        "_rate_at",
+        "_rate_mark",
+        "_recv",
+        "_secure",
+        "_send",
+        "_stalled",
+        "_transport_ended",
+        "_verdict",
+        "bytes_received",
+        "bytes_sent",
+        "id",
+        "is_client",
+        "local",
+        "manager",
+        "on_ready_list",
+        "origin",
+        "phase",
+        "protocol",
+        "read_side",
+        "reason",
+        "remote",
+        "since",
+        "timer_at",
+        "url",
+        "user",
+        "write_side",
+    )
+
+    def __init__(
+        self,
+        manager: Manager,
+        number: int,
+        handler: Handler,
+        *,
+        phase: Phase,
+        is_client: bool,
+        limits: Limits,
+        origin: Origin,
+        url: URL | None,
+        listener: Listener | None = None,
+        user: object = None,
+    ) -> None:
+        self.manager = manager
+        self.id = number
+        self.url = url
+        self.is_client = is_client
+        self.phase = phase
+        self.read_side = ReadSide.OPEN
+        self.write_side = WriteSide.OPEN
+        self.local: Address | None = None
+        self.remote: Address | None = None
+        self.reason: CloseReason | None = None
+        self.user = user
+        self.origin = origin
+        self.since = manager.now
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self.timer_at = NEVER
+        self.on_ready_list = False
+        self._handler = handler
+        self._limits = limits
+        self._listener = listener
+        self._endpoint: StreamEndpoint | None = None
+        self._endpoint_entry = 0
+        self._fd = -1
+        self._recv: Callable[[Buffer], int] = not_connected
+        self._send: Callable[[Buffer], int] = not_connected
+        self._interest = 0
+        self._opening: Opening | None = None
+        self._secure: Securing | None = None
+        self._out: deque[Buffer] = deque()
+        self._out_size = 0
+        self._held = b""
+        self._paused = False
+        self._pumping = False
+        self._flushing = False
+        self._interrupt = False
+        self._stalled = False
+        self._half_closed = False
+        self._transport_ended = False
+        self._output_lost = False
+        self._verdict: CloseReason | None = None
+        self._discarded = 0
+        self._deadline = NEVER
+        self._rate_at = NEVER
+        self._rate_mark = 0
+        self._idle_at = NEVER
+        self.protocol: Protocol = PlainProtocol(limits)
+        self._face: object = self
+        self.protocol.wake = self.wake
+
+    @property
+    def unsent(self) -> int:
+        """Bytes accepted from the application and its protocol that the kernel has not taken."""
+        waiting = self._secure.waiting_out if self._secure is not None else 0
+        return self.protocol.unsent + waiting + self._out_size
+
+    @property
+    def unread(self) -> int:
+        """Bytes received that no protocol has taken yet."""
+        return len(self._held) + (self._secure.waiting if self._secure is not None else 0)
+
+    def __str__(self) -> str:
+        return f"c{self.id}"
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.id} {self.phase.value} {self.local} ↔ {self.remote}>"
+
+    @abstractmethod
+    def on_io(self, mask: int, now: float) -> None:
+        """The poller's hint."""
+
+    @abstractmethod
+    def on_ready(self, now: float) -> None:
+        """It stood on the ready list."""
+
+    @abstractmethod
+    def on_timer(self, now: float) -> None:
+        """Its entry in the heap came up."""
+
+    @abstractmethod
+    def close(self, within: float | None = None) -> None:
+        """End gracefully."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether events are held back until `resume`."""
+        return self._paused
+
+    def set_protocol(self, protocol: Protocol, face: object) -> None:
+        """Speak `protocol`; handlers see `face`."""
+        self.protocol = protocol
+        self._face = face
+        protocol.wake = self.wake
+
+    def set_opening(self, opening: Opening | None) -> None:
+        """What makes the transport; None once it is made."""
+        self._opening = opening
+
+    @property
+    def endpoint(self) -> StreamEndpoint | None:
+        """The transport, while there is one."""
+        return self._endpoint
+
+    def enter_connecting(self) -> None:
+        """The addresses are known."""
+        if self.phase is _RESOLVING:
+            self._set_phase(_CONNECTING)
+
+    def attach(self, endpoint: StreamEndpoint, interest: int) -> None:
+        """Own a transport from here on."""
+        manager = self.manager
+        self._endpoint = endpoint
+        self._endpoint_entry = manager.ledger.enter(
+            "descriptor", f"{self} stream {endpoint.local} ↔ {endpoint.remote}", self.origin, manager.now
+        )
+        self._fd = endpoint.fd
+        self.local = endpoint.local
+        self.remote = endpoint.remote
+        self._interest = interest
+        manager.watch(endpoint.fd, self, interest)
+
+    def detach(self) -> None:
+        """Give the transport up: a failed attempt, or the end."""
+        endpoint = self._endpoint
+        if endpoint is not None:
+            self._drop_interest()
+            self._endpoint = None
+            self._recv = self._send = not_connected
+            endpoint.close()
+            self.manager.ledger.strike(self._endpoint_entry)
+
+    def _judge(self, kind: CloseKind, error: BaseException | None) -> None:
+        if self._verdict is None:
+            self._verdict = CloseReason(kind, self.phase.value, 0, 0, error)
+
+    def finish(self, kind: CloseKind, error: BaseException | None = None, *, reset: bool = False) -> None:
+        """The one way out: everything is released here, once. `Closed` follows in this turn or the next."""
+        if self.phase is _CLOSED:
+            return
+        verdict = self._verdict
+        phase = self.phase.value
+        discarded = self._discarded + getattr(self.protocol, "discarded", 0) + len(self._held)
+        if verdict is None:
+            self.reason = CloseReason(kind, phase, self.unsent, discarded, error)
+        else:
+            self.reason = CloseReason(
+                verdict.kind, verdict.phase, verdict.unsent + self.unsent, discarded, verdict.error
+            )
+        manager = self.manager
+        if self._opening is not None:
+            self._opening.cancel()
+            self._opening = None
+        self._set_phase(_CLOSED)
+        self._interrupt = True
+        if reset and self._endpoint is not None:
+            self._drop_interest()
+            self._endpoint.reset()
+        self.detach()
+        if self._secure is not None:
+            self._secure.release()
+        self._out.clear()
+        self._out_size = 0
+        self._held = b""
+        self.timer_at = NEVER
+        release = getattr(self.protocol, "release", None)
+        if release is not None:
+            release()
+        manager.forget(self)
+
+    def deliver_closed(self) -> None:
+        """The last event. The protocol and the handler are let go after it."""
+        reason = self.reason
+        if reason is None:
+            raise Misuse(f"{self} has not ended")
+        detail: object = getattr(self.protocol, "detail", None)
+        try:
+            self._handler(self._face, ClosedEvent(reason, detail))
+        except Exception as error:  # noqa: BLE001 - as in _pump
+            self.handler_failed(error)
+        except BaseException as error:  # noqa: BLE001 - raised again at the end of the turn
+            self.handler_failed(error)
+            self.manager.raise_later(error)
+        finally:
+            self.protocol.wake = None
+            self._handler = _nothing
+            if self._listener is not None:
+                self._listener.connection_ended()
+
+    def handler_failed(self, error: BaseException) -> None:
+        """A handler raised: its connection alone ends."""
+        if self.phase is _CLOSED:
+            log.error("%s: the handler failed after the end", self, exc_info=error)
+            return
+        log.error("%s: the handler failed, aborting it", self, exc_info=error)
+        self.finish(CloseKind.HANDLER_ERROR, error, reset=True)
+
+    def _call(self, event: object) -> None:
+        """One event from the connection itself."""
+        if self.phase is _CLOSED:
+            return
+        try:
+            self._handler(self._face, event)
+        except Exception as error:  # noqa: BLE001 - as in _pump
+            self.handler_failed(error)
+        except BaseException as error:  # noqa: BLE001 - raised again at the end of the turn
+            self.handler_failed(error)
+            self.manager.raise_later(error)
+
+    def wake(self) -> None:
+        """Something waits in the protocol: look at it soon. Idempotent."""
+        if not self._pumping:
+            self._stand_ready()
+
+    def _stand_ready(self) -> None:
+        if not self.on_ready_list and self.phase is not _CLOSED:
+            self.on_ready_list = True
+            self.manager.stand_ready(self)
+
+    def _set_phase(self, new: Phase) -> None:
+        old = self.phase
+        self.phase = step(PHASES, old, new)
+        now = self.manager.now
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug(
+                "%s %s → %s unsent=%d unread=%d after %.3f s%s",
+                self,
+                old.value,
+                new.value,
+                self.unsent,
+                self.unread,
+                now - self.since,
+                f" ({self.reason})" if new is _CLOSED else "",
+            )
+        self.since = now
+
+    def _set_deadline(self, when: float) -> None:
+        self._deadline = when
+        self.manager.schedule(self, when)
+
+    def _reschedule(self, now: float) -> None:
+        if self.phase is _CLOSED:
+            return
+        when = min(self._deadline, self._rate_at, self._idle_at)
+        if self._opening is not None:
+            when = min(when, self._opening.deadline)
+        if self.phase is not _SECURING and (due := self.protocol.deadline) is not None:
+            when = min(when, due)
+        if self._secure is not None and (due := self._secure.engine.deadline) is not None:
+            when = min(when, due)
+        if when < self.timer_at:
+            self.manager.schedule(self, max(when, now))
+
+    def _update_interest(self) -> None:
+        if self._endpoint is None or self._opening is not None:
+            return
+        interest = 0
+        if not (self._paused or self._transport_ended or self._held) and (
+            self._secure is None or not self._secure.full
+        ):
+            interest = READABLE
+        if self._out:
+            interest |= WRITABLE
+        if interest != self._interest:
+            self.manager.change_interest(self._fd, self, self._interest, interest)
+            self._interest = interest
+
+    def _drop_interest(self) -> None:
+        self.manager.unwatch(self._fd, self._interest)
+        self._interest = 0
