@@ -149,7 +149,7 @@ def foreign_context(
     return context
 
 
-@pytest.fixture(params=["TLSv1.2", "TLSv1.3"])
+@pytest.fixture
 def version(request: pytest.FixtureRequest, engine: tls.EngineFactory) -> str:
     text = str(request.param)
     if text == "TLSv1.2" and engine.name not in SPEAKS_TLS_1_2:
@@ -200,13 +200,21 @@ def met(unmet: Meeting) -> Meeting:
 
 @pytest.fixture
 def met_13(met: Meeting) -> Meeting:
-    if met.version != "TLSv1.3":
-        pytest.skip("a case of TLS 1.3")
+    """As `met`, TLS 1.3 only."""
     return met
 
 
 @pytest.fixture
 def met_12(met: Meeting) -> Meeting:
-    if met.version != "TLSv1.2":
-        pytest.skip("a case of TLS 1.2")
+    """As `met`, TLS 1.2 only."""
     return met
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "version" in metafunc.fixturenames:
+        versions = ["TLSv1.2", "TLSv1.3"]
+        if "met_12" in metafunc.fixturenames:
+            versions = ["TLSv1.2"]
+        elif "met_13" in metafunc.fixturenames:
+            versions = ["TLSv1.3"]
+        metafunc.parametrize("version", versions, indirect=True)

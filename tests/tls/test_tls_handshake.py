@@ -48,6 +48,7 @@ def test_handshake_says_what_was_agreed(engine_pair: Pair, authority: Authority)
     assert client.alpn is server.alpn is None
     leaf = ssl.PEM_cert_to_DER_cert(authority.leaf("localhost").cert_chain_pems[0].bytes().decode())
     assert client.peer_chain[0] == leaf
+    assert all(isinstance(each, bytes) for each in client.peer_chain)
     assert server.peer_chain == ()
     assert not client.resumed
 
@@ -251,24 +252,31 @@ def test_t11_hello_retry_request_is_followed(
     assert client.established
 
 
-def test_t16_t17_finished_missing(fresh: Callable[[], Pair]) -> None:
+def test_t16_server_finished_missing(fresh: Callable[[], Pair]) -> None:
     pair = fresh()
     pair.server.give(pair.client.take())
     pair.server.pull()
     flight = pair.server.take()
     pair.client.give(flight[:-1])
-    pair.client.pull()
+    pair.client.eof()
     assert not pair.client.established
-    pair.client.give(flight[-1:])
+    assert isinstance(pair.client.failures[0].error, Broken)
+
+
+def test_t17_client_finished_missing(fresh: Callable[[], Pair]) -> None:
+    pair = fresh()
+    pair.server.give(pair.client.take())
+    pair.server.pull()
+    pair.client.give(pair.server.take())
     pair.client.pull()
     assert pair.client.established
     finished = pair.client.take()
     pair.client.write(b"data")
     pair.server.give(finished[:-1])
     pair.server.eof()
-    assert not pair.server.established
-    assert not pair.server.data
-    assert isinstance(pair.server.failures[0].error, Broken)
+    (failed,) = pair.server.events
+    assert isinstance(failed, tls.Failed)
+    assert isinstance(failed.error, Broken)
 
 
 def test_t18_finished_and_data_in_one_segment(fresh: Callable[[], Pair]) -> None:
@@ -341,6 +349,27 @@ def test_t29_close_notify_before_finished(fresh: Callable[[], Pair]) -> None:
         assert isinstance(failed.error, Broken)
         assert failed.alert is tls.AlertDescription.close_notify
         assert failed.sent_by_peer
+
+
+def test_t29_close_notify_after_the_server_flight(fresh: Callable[[], Pair]) -> None:
+    server = fresh().server
+    server.give(fresh().client.take())
+    server.pull()
+    assert server.take()
+    server.give(PLAIN_CLOSE_NOTIFY)
+    server.pull()
+    assert not server.established
+    assert server.failures[0].alert is tls.AlertDescription.close_notify
+
+
+def test_fatal_alert_instead_of_a_client_hello(fresh: Callable[[], Pair]) -> None:
+    server = fresh().server
+    server.give(bytes.fromhex("15 0303 0002 02 50"))
+    server.pull()
+    (failed,) = server.failures
+    assert failed.sent_by_peer
+    assert failed.alert is tls.AlertDescription.internal_error
+    assert server.take() == b""
 
 
 def test_t30_user_canceled_then_close_notify(fresh: Callable[[], Pair]) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of the WebSocket share: a peer made of plain bytes, written apart from the code under test."""
+"""What the WebSocket's tests share: a peer made of plain bytes, written apart from the code under test."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def close_frame(code: int, reason: bytes = b"", *, masked: bool = True) -> bytes
 
 
 def read_frames(data: bytes) -> list[tuple[int, bytes, bool]]:
-    """First byte, payload unmasked, and whether it was masked, of each of the frames that `data` consists of."""
+    """First byte, payload unmasked, and whether it was masked, of each frame in `data`."""
     found = []
     at = 0
     while at < len(data):
@@ -97,6 +97,10 @@ def sent(session: Session) -> list[tuple[int, bytes]]:
     frames = read_frames(output(session))
     assert all(masked is isinstance(session, ClientSession) for _, _, masked in frames)
     return [(first, payload) for first, payload, _ in frames]
+
+
+def over(session: Session) -> bool:
+    return session.ended
 
 
 def events(session: Session) -> list[Any]:
@@ -184,7 +188,7 @@ def exchange(client: Session, server: Session, now: float = 0.0) -> tuple[list[A
     while client.unsent or server.unsent:
         for session, other, told in ((client, server, found[1]), (server, client, found[0])):
             for piece in session.take(1 << 16):
-                told += feed(other, bytes(piece), now)
+                told.extend(feed(other, bytes(piece), now))
     found[0].extend(events(client))
     found[1].extend(events(server))
     return found

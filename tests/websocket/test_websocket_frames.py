@@ -1,4 +1,4 @@
-"""`scan_frame` and `encode_header`: known answers, then every cut, every illegal first byte, every length form."""
+"""`scan_frame` and `encode_header`: known answers, every cut, every first byte, every form of a length."""
 
 from __future__ import annotations
 

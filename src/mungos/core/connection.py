@@ -115,11 +115,13 @@ class Connection(Stream):
         self.finish(CloseKind.ABORTED, Closed(message) if message else None, reset=True)
 
     def pause(self) -> None:
-        """Hand out no more events until `resume`: nothing is read, so the peer must wait in the end."""
+        """Hand out no more events until `resume`.
+
+        The protocol's buffer fills up to its cap, then nothing is read any more and the peer must wait.
+        """
         self.manager.check_owner()
         self._paused = True
         self._interrupt = True
-        self._update_interest()
 
     def resume(self) -> None:
         """Go on after `pause`; held events come from the next turn."""

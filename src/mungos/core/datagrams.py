@@ -337,8 +337,8 @@ class DatagramConnection:
             raise Misuse(f"{self} has not ended")
         try:
             handler(self, ClosedEvent(reason))
-        except Exception as error:
-            log.error("%s: the handler failed after the end", self, exc_info=error)
+        except Exception:
+            log.exception("%s: the handler failed after the end", self)
         except BaseException as error:
             log.exception("%s: the handler failed after the end", self)
             self.manager.raise_later(error)

@@ -368,9 +368,7 @@ class Lifecycle(ABC):
         if self._endpoint is None or self._opening is not None:
             return
         interest = 0
-        if not (self._paused or self._transport_ended or self._held) and (
-            self._secure is None or not self._secure.full
-        ):
+        if not (self._transport_ended or self._held) and (self._secure is None or not self._secure.full):
             interest = READABLE
         if self._out:
             interest |= WRITABLE

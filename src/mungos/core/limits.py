@@ -17,6 +17,8 @@ class Limits:
         accepts_per_turn: connections accepted per listener and turn.
         events_per_turn: events handed to one connection's handler per turn; the rest wait for the next.
         bytes_per_turn: bytes sent per connection and turn.
+        receive_high: bytes received on a plain connection that its handler has not had, above which nothing is
+            read.
         send_low: unsent bytes at which a full send buffer reports `Writable` again.
         send_high: unsent bytes above which `send` returns False.
         send_hard: unsent bytes above which `send` raises Misuse and takes nothing.
@@ -37,6 +39,7 @@ class Limits:
     accepts_per_turn: int = 64
     events_per_turn: int = 256
     bytes_per_turn: int = 1024 * 1024
+    receive_high: int = 256 * 1024
     send_low: int = 64 * 1024
     send_high: int = 256 * 1024
     send_hard: int = 16 * 1024 * 1024

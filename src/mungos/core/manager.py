@@ -636,6 +636,11 @@ class Manager:
             self._resolver = load()
         return self._resolver
 
+    @property
+    def busy(self) -> bool:
+        """Whether a turn has something to do without waiting."""
+        return not self._closed and self.wait_time(None) == 0
+
     def fileno(self) -> int:
         """A descriptor that is readable when a turn has something to do, for a host's poller."""
         return self.wire.fileno()

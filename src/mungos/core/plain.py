@@ -40,6 +40,7 @@ class PlainProtocol:
         self._queue: list[Buffer] = []
         self._closed = False
         self._last = False
+        self._undelivered = 0
 
     def start(self, now: float) -> None:
         """Nothing to say first."""
@@ -48,8 +49,15 @@ class PlainProtocol:
         size = len(data)
         if self._closed:
             self.discarded += size
-        else:
-            self._events.append(Received(bytes(data)))
+            return size
+        room = self._limits.receive_high - self._undelivered
+        if room < size:
+            if room <= 0:
+                return 0
+            data = memoryview(data)[:room]
+            size = room
+        self._undelivered += size
+        self._events.append(Received(bytes(data)))
         return size
 
     def receive_eof(self, now: float, truncated: bool) -> None:
@@ -59,7 +67,10 @@ class PlainProtocol:
     def next_event(self) -> object | None:
         if self._events:
             event = self._events.popleft()
-            self._last = type(event) is Ended
+            if type(event) is Ended:
+                self._last = True
+            else:
+                self._undelivered -= len(event.data)  # type: ignore[union-attr]
             return event
         if self._last and not self._limits.half_open:
             # The handler has seen the peer's end and had its chance to answer.
@@ -127,4 +138,5 @@ class PlainProtocol:
     def leftover(self) -> bytes:
         data = b"".join(event.data for event in self._events if isinstance(event, Received))
         self._events.clear()
+        self._undelivered = 0
         return data

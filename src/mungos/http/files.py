@@ -48,6 +48,30 @@ class FileStream:
         """Whether the descriptor was given back."""
         return self._descriptor < 0
 
+    def restrict(self, part: range) -> None:
+        """Send only these bytes of the file."""
+        os.lseek(self._descriptor, part.start, os.SEEK_SET)
+        self.left = len(part)
+
+    def read(self) -> bytes:
+        """The next piece.
+
+        Raises:
+            Broken: the file has become shorter than it was announced, so the response can't be completed.
+        """
+        piece = os.read(self._descriptor, min(_PIECE, self.left))
+        if not piece and self.left:
+            raise Broken(f"a file became {self.left} bytes shorter while it was sent")
+        self.left -= len(piece)
+        return piece
+
+    def read_all(self) -> bytes:
+        """All that is left."""
+        data = self.read()
+        while self.left:
+            data += self.read()
+        return data
+
     def pump(self, session: ServerSession) -> bool:
         """Send until the session's queue is full or the file is through.
 
@@ -55,15 +79,11 @@ class FileStream:
             Whether it is through; False: call again when the connection is writable.
 
         Raises:
-            Broken: the file has become shorter than it was announced, so the response can't be completed.
+            Broken: as `read`.
         """
         try:
             while self.left and not self.closed:
-                piece = os.read(self._descriptor, min(_PIECE, self.left))
-                if not piece:
-                    raise Broken(f"a file became {self.left} bytes shorter while it was sent")
-                self.left -= len(piece)
-                if not session.send_body(piece) and self.left:
+                if not session.send_body(self.read()) and self.left:
                     return False
         except BaseException:
             self.close()
@@ -82,7 +102,7 @@ class FileServer:
     """Answers GET and HEAD with files below a root directory.
 
     A symbolic link is followed where it stays below the root. Whoever may write below the root while requests
-    are answered could exchange a directory between its check and its use: such a root needs a server of its own.
+    are answered could exchange a directory between its check and its use: such a root needs its own server.
     """
 
     def __init__(
@@ -133,9 +153,12 @@ class FileServer:
             Broken: the file has become shorter than announced: the connection is to be aborted.
         """
         stream = session.stream
-        if isinstance(stream, FileStream):
-            if not stream.pump(session):
-                return
+        if not isinstance(stream, FileStream):
+            return
+        if session.ended:
+            stream.close()
+            session.stream = None
+        elif stream.pump(session):
             session.stream = None
             session.end_response()
 
@@ -179,29 +202,21 @@ class FileServer:
         elif not components[-1]:
             _refuse(session, 404)
             return
-        headers = [("X-Content-Type-Options", "nosniff")]
+        headers = [("Content-Type", media_type(path)), ("X-Content-Type-Options", "nosniff")]
+        if self._precompressed and _is_plain_file(path + ".gz"):
+            headers.append(("Vary", "Accept-Encoding"))
+            # A range is of the file itself: whoever resumes a download began without a coding.
+            if "range" not in request.headers and accepts_gzip(request.headers.get("accept-encoding")):
+                headers.append(("Content-Encoding", "gzip"))
+                path += ".gz"
         if self._cache_control is not None:
             headers.append(("Cache-Control", self._cache_control))
-        media = media_type(path)
-        descriptor, facts = _open(path)
+        file, facts = _open(path)
         try:
-            if self._precompressed and (packed := self._open_packed(path, facts)) is not None:
-                headers.append(("Vary", "Accept-Encoding"))
-                accepted = "range" not in request.headers and accepts_gzip(
-                    request.headers.get("accept-encoding", "") or ""
-                )
-                unused = packed[0]
-                if accepted:
-                    headers.append(("Content-Encoding", "gzip"))
-                    unused, (descriptor, facts) = descriptor, packed
-                os.close(unused)
-            headers.append(("Content-Type", media))
-            self._send_open(session, request, descriptor, facts, headers, wall_time)
-        except BaseException:
-            stream = session.stream
-            if not isinstance(stream, FileStream):
-                os.close(descriptor)
-            raise
+            _send_open(session, request, file, facts, headers, wall_time)
+        finally:
+            if session.stream is not file:
+                file.close()
 
     def _resolve(self, path: str) -> str:
         """The path without links; FileNotFoundError where it leads out of the root."""
@@ -209,3 +224,84 @@ class FileServer:
         if real != self.root and not real.startswith(self.root.rstrip("/") + "/"):
             raise FileNotFoundError(errno.ENOENT, "outside the root")
         return real
+
+
+def accepts_gzip(value: str | None) -> bool:
+    """Whether an Accept-Encoding allows gzip (RFC 9110 section 12.5.3); without the field: False."""
+    weights: dict[str, bool] = {}
+    for member in (value or "").lower().split(","):
+        coding, _, parameter = member.partition(";")
+        name, _, weight = parameter.strip(" \t").partition("=")
+        refused = name == "q" and not weight.strip("0.")
+        weights[coding.strip(" \t")] = not refused
+    return weights.get("gzip", weights.get("x-gzip", weights.get("*", False)))
+
+
+def _is_plain_file(path: str) -> bool:
+    try:
+        return stat.S_ISREG(os.lstat(path).st_mode)
+    except OSError:
+        return False
+
+
+def _open(path: str) -> tuple[FileStream, os.stat_result]:
+    """Open a regular file; FileNotFoundError for anything else."""
+    descriptor = os.open(path, _OPEN)
+    try:
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode):
+            raise FileNotFoundError(errno.ENOENT, "not a regular file")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return FileStream(descriptor, facts.st_size), facts
+
+
+def _send_open(
+    session: ServerSession,
+    request: Request,
+    file: FileStream,
+    facts: os.stat_result,
+    headers: list[tuple[str, str]],
+    wall_time: float,
+) -> None:
+    size = facts.st_size
+    etag = f'"{facts.st_mtime_ns:x}-{size:x}"'
+    # RFC 9110 section 8.8.2.1: never later than the response.
+    modified = max(0, min(int(facts.st_mtime), int(wall_time)))
+    headers += (("ETag", etag), ("Last-Modified", format_date(modified)), ("Accept-Ranges", "bytes"))
+    status = precondition_status(request.method, request.headers, etag, modified, wall_time)
+    if status == 304:
+        kept = ("cache-control", "etag", "last-modified", "vary")  # RFC 9110 section 15.4.5
+        session.respond(304, headers=[field for field in headers if field[0].lower() in kept])
+        return
+    if status is not None:
+        _refuse(session, status)
+        return
+    status = 200
+    asked = request.headers.get("range")
+    if asked is not None and request.method == "GET":
+        part = parse_range(asked, size)
+        if part is not None and if_range_holds(request.headers, etag, modified, wall_time):
+            if not part:
+                _refuse(session, 416, ("Content-Range", f"bytes */{size}"))
+                return
+            status = 206
+            headers.append(("Content-Range", f"bytes {part.start}-{part.stop - 1}/{size}"))
+            file.restrict(part)
+    if request.method == "HEAD":
+        session.start_response(status, headers, size)
+        session.end_response()
+    elif file.left <= _PIECE:
+        session.respond(status, file.read_all(), headers)
+    else:
+        session.start_response(status, headers, file.left)
+        session.stream = file
+        if file.pump(session):
+            session.stream = None
+            session.end_response()
+
+
+def _refuse(session: ServerSession, status: int, *headers: tuple[str, str]) -> None:
+    text = f"{status} {reason_of(status)}\n".encode("ascii")
+    session.respond(status, text, headers, content_type="text/plain; charset=utf-8")

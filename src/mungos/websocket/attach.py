@@ -8,9 +8,9 @@ from typing import TypedDict, Unpack, cast
 from mungos.addresses import AccessList
 from mungos.core import Connection, Limits, Listener, Manager
 from mungos.errors import Misuse
-from mungos.http import Request
 from mungos.http.attach import ServerConnection as HTTPServerConnection
 from mungos.http.attach import with_alpn
+from mungos.http.events import Request
 from mungos.tls import ClientConfig, ServerConfig
 from mungos.url import URL, parse
 from mungos.websocket.client_session import ClientSession

@@ -156,9 +156,12 @@ class ClientSession(Session):
             return None
         try:
             rest = bytes(self._buffer[self._start :])
-            piece, used = decoder.decode(rest, 0)
-            self._start += used
-            self._body += piece
+            self._start = len(self._buffer)
+            piece, at = decoder.decode(rest, 0)
+            while piece:
+                self._body += piece
+                piece, at = decoder.decode(rest, at)
+            self._start -= len(rest) - at
         except ProtocolError:
             return self._rejection()
         if decoder.ended or self._eof or len(self._body) >= MAX_REJECTION_BODY:

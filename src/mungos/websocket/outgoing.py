@@ -117,7 +117,7 @@ class Outgoing:
 
     def _queue_pong(self, payload: bytes) -> None:
         size = len(payload) + 6
-        if self._pong_room >= size:
+        if self._late_pong is None and self._pong_room >= size:
             self._pong_room -= size
             self._queue_frame(FIN | PONG, payload)
         else:

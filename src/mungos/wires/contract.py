@@ -139,7 +139,7 @@ class Wire(Contract):
         """Unpredictable bytes."""
 
     def connect(self, address: Address) -> StreamEndpoint:
-        """Begin a stream to `address`; WRITABLE (or BROKEN) tells when to ask `connected()`. Raises OSError."""
+        """Begin a stream; WRITABLE (or BROKEN) tells when to ask `connected()`. Raises OSError."""
 
     def listen(self, address: Address, backlog: int, dual_stack: bool) -> ListeningEndpoint:
         """Raises OSError."""

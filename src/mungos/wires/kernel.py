@@ -135,7 +135,7 @@ class KernelStream(_Holder):
             self.close()
 
     def _detach(self) -> None:
-        # The bound methods keep the socket object; a closed one answers EBADF, and must not linger in a cycle.
+        # The bound methods would keep the socket object alive.
         self.recv_into = _gone
         self.send = _gone
 

@@ -448,7 +448,7 @@ class MemoryWire:
         self.touched.pop(fd, None)
 
     def wait(self, timeout: float | None) -> list[tuple[int, int]]:
-        ready = self._ready()
+        ready = self.ready()
         if not ready and not self._woken:
             if timeout is None:
                 raise Misuse("waiting for ever: no timer is armed and nothing is on its way")
@@ -456,7 +456,8 @@ class MemoryWire:
         self._woken = False
         return ready
 
-    def _ready(self) -> list[tuple[int, int]]:
+    def ready(self) -> list[tuple[int, int]]:
+        """What a wait would find now."""
         ready = []
         for fd in list(self.touched):
             node = self.nodes.get(fd)

@@ -112,7 +112,7 @@ class Sealer:
             (self._iv ^ sequence).to_bytes(12, "big"), b"".join((content, _DATA)), header
         )
 
-    def seal_records(self, contents: Iterable[tuple[Buffer, ...]], sizes: list[int]) -> list[bytearray]:
+    def seal_records(self, contents: Iterable[list[Buffer]], sizes: list[int]) -> list[bytearray]:
         """Several records of application data, sealed where they will lie.
 
         Args:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from mungos.crypto.contract import PublicKey
-from mungos.errors import Misuse
+from mungos.errors import Misuse, ProtocolError
 from mungos.tls.contract import Negotiated
 from mungos.tls.engines.builtin.credentials import choose_credential
 from mungos.tls.engines.builtin.faults import (
@@ -58,7 +58,7 @@ from mungos.tls.engines.builtin.messages.registry import HELLO_RETRY_RANDOM, TLS
 from mungos.tls.engines.builtin.preparation import PreparedServer
 from mungos.tls.engines.builtin.suites import GROUP_CODES, SUITES_BY_CODE, Suite
 from mungos.tls.engines.builtin.tickets import TicketState, open_ticket, seal_ticket
-from mungos.x509 import CertificateError, verify_client
+from mungos.x509 import verify_client
 
 __all__ = ["MAX_SKIPPED_EARLY_DATA", "STEPS", "ServerHandshake", "ServerState"]
 
@@ -209,15 +209,12 @@ class ServerHandshake(Handshake):
         body = hello.extensions.get(ExtensionType.cookie)
         echoed = parse_cookie(body) if body is not None else None
         # Section 4.2.2: the cookie comes back as it was sent, and none when none was.
-        if (echoed is None) != (retry.cookie is None):
-            raise (MissingExtension if echoed is None else IllegalParameter)(
-                "the second ClientHello's cookie is missing"
-                if echoed is None
-                else "the second ClientHello has a cookie and none was sent"
-            )
-        if echoed is not None and retry.cookie is not None:
-            if not self.prepared.provider.constant_time_equal(echoed, retry.cookie):
-                raise IllegalParameter("the second ClientHello's cookie is not the one that was sent")
+        if echoed is None and retry.cookie is not None:
+            raise MissingExtension("the second ClientHello's cookie is missing")
+        if echoed is not None:
+            sent = retry.cookie or b""
+            if not self.prepared.provider.constant_time_equal(echoed, sent):
+                raise IllegalParameter("the second ClientHello's cookie is not what was sent")
 
     def _choose_suite(self, hello: ClientHello) -> Suite:
         for suite in self.prepared.suites:
@@ -261,7 +258,7 @@ class ServerHandshake(Handshake):
         return None
 
     def _client_still_welcome(self, state: TicketState) -> bool:
-        """Whether what the client showed at first is enough now: no certificate is asked for on resumption."""
+        """Whether what the client showed at first is enough now: a resumption asks for no certificate."""
         prepared = self.prepared
         if prepared.client_auth == "none":
             return True
@@ -271,7 +268,7 @@ class ServerHandshake(Handshake):
             return False
         try:
             verify_client(state.client_chain, prepared.client_roots, prepared.provider, prepared.wall())
-        except CertificateError:
+        except ProtocolError:
             return False
         return True
 
@@ -280,6 +277,7 @@ class ServerHandshake(Handshake):
         cookie = self.prepared.random(_COOKIE_LENGTH) if self.prepared.retry_cookie else None
         self._retry = _Retry(hello, suite, group, cookie)
         self._psk = None
+        self._chain = ()
         extensions: Extensions = {ExtensionType.key_share: GROUP_CODES[group].to_bytes(2, "big")}
         if cookie is not None:
             extensions[ExtensionType.cookie] = pack_cookie(cookie)

@@ -33,9 +33,11 @@ from mungos.tls.engines.openssl.contexts import ServerContexts
 from mungos.tls.engines.openssl.records import LARGEST_RECORD, HeldRecords
 from mungos.tls.engines.openssl.verdicts import (
     PLAIN_ALERT_SIZE,
+    alert_received,
     failure,
     plain_alert,
     plain_alert_description,
+    received_plain_alert,
 )
 
 __all__ = ["OpenSSLEngine"]
@@ -315,7 +317,15 @@ class OpenSSLEngine:
         if self._held.at_foreign and not self._first.records:
             self._refuse(self._held.next())
             return True
-        offer = self._first.add(self._held.next())
+        record = self._held.next()
+        if not self._first.records:
+            # OpenSSL takes an alert in this place for an unexpected message, whatever it says.
+            received = received_plain_alert(record)
+            if received is not None:
+                if received.alert is not AlertDescription.user_canceled:
+                    self._fail(received)
+                return True
+        offer = self._first.add(record)
         if offer is not None:
             self._choose(offer)
         return True
@@ -347,12 +357,11 @@ class OpenSSLEngine:
         self._handshake()
 
     def _await_finished(self) -> bool:
-        if not self._held.ready:
-            return False
-        if self._held.at_foreign and not self._fed:
+        if self._held.at_foreign and self._held.ready and not self._fed:
             self._refuse(self._held.next())
             return True
-        self._held.feed(self._incoming)
+        if not self._held.feed(self._incoming):
+            return False
         self._fed = True
         self._handshake()
         return True
@@ -368,8 +377,7 @@ class OpenSSLEngine:
             if self._eof and not self._held.ready:
                 self._end_of_stream()
         except ssl.SSLZeroReturnError:
-            error = Broken("the peer closed the session before the handshake was complete")
-            self._fail(Failed(error, AlertDescription.close_notify, sent_by_peer=True))
+            self._fail(alert_received(AlertDescription.close_notify))
         except ssl.SSLError as error:
             self._fail(self._judge(error, before))
         else:
@@ -383,12 +391,11 @@ class OpenSSLEngine:
     def _facts(self, session: ssl.SSLObject) -> Negotiated:
         cipher = session.cipher()
         suite = cipher[0] if cipher else ""
+        leaf = session.getpeercert(True)
+        chain: tuple[bytes, ...] = (leaf,) if leaf else ()
         whole: Callable[[], Sequence[bytes]] | None = getattr(session, "get_unverified_chain", None)
-        if whole is not None:  # Python 3.13
+        if leaf and whole is not None:  # Python 3.13, whose first release fails when there is no certificate
             chain = tuple(whole())
-        else:
-            leaf = session.getpeercert(True)
-            chain = (leaf,) if leaf else ()
         return Negotiated(
             version=session.version() or "",
             suite=_IANA.get(suite, suite),
@@ -405,8 +412,7 @@ class OpenSSLEngine:
         if session is None:
             return None
         held = self._held
-        while held.ready:
-            size = held.feed(self._incoming)
+        while size := held.feed(self._incoming):
             before = self._outgoing.pending
             try:
                 data = session.read(size)  # a record never holds more plaintext than it has bytes

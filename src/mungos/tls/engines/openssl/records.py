@@ -55,7 +55,7 @@ class HeldRecords:
     @property
     def at_foreign(self) -> bool:
         """Whether what comes next is no record."""
-        return self._foreign >= 0 and self._at >= self._foreign
+        return 0 <= self._foreign <= self._at
 
     def append(self, data: Buffer) -> None:
         """Add bytes, and find the records that they complete."""
@@ -86,7 +86,7 @@ class HeldRecords:
 
     def _end(self) -> int:
         at = self._at
-        if self.at_foreign:
+        if 0 <= self._foreign <= at:
             return self._complete
         return at + HEADER + (self._data[at + 3] << 8 | self._data[at + 4])
 
@@ -97,10 +97,16 @@ class HeldRecords:
         return bytes(memoryview(self._data)[at:end])
 
     def feed(self, bio: ssl.MemoryBIO) -> int:
-        """Consume the next record into `bio`. Returns its size in bytes. Only while `ready` is not 0."""
-        at, end = self._at, self._end()
-        with memoryview(self._data) as view, view[at:end] as record:
-            bio.write(record)
+        """Consume the next record into `bio`. Returns its size in bytes, 0 where none is whole."""
+        at, data = self._at, self._data
+        if at == self._complete:
+            return 0
+        end = self._end()
+        if end - at == len(data):
+            bio.write(data)
+        else:
+            with memoryview(data) as view, view[at:end] as record:
+                bio.write(record)
         self._at = end
         return end - at
 

@@ -14,7 +14,14 @@ from mungos.errors import Broken, Malformed, PeerIncompatible, PeerMisbehaved, P
 from mungos.tls.alerts import AlertDescription as Alert
 from mungos.tls.contract import Failed
 
-__all__ = ["PLAIN_ALERT_SIZE", "failure", "failure_for", "plain_alert", "plain_alert_description"]
+__all__ = [
+    "PLAIN_ALERT_SIZE",
+    "alert_received",
+    "failure",
+    "plain_alert",
+    "plain_alert_description",
+    "received_plain_alert",
+]
 
 PLAIN_ALERT_SIZE = 7
 """Bytes: a record's header, a level and a description (RFC 8446 sections 5.1 and 6)."""
@@ -95,6 +102,23 @@ def plain_alert_description(record: bytes) -> Alert | None:
     return None
 
 
+def received_plain_alert(record: bytes) -> Failed | None:
+    """The failure that an unencrypted alert of the peer means, or None where the record is no known alert."""
+    if len(record) != PLAIN_ALERT_SIZE or record[0] != 21 or record[3:5] != b"\x00\x02":
+        return None
+    alert = _known(record[6])
+    return None if alert is None else alert_received(alert)
+
+
+def alert_received(alert: Alert) -> Failed:
+    """The failure that the peer's alert means. A close_notify is one only within the handshake."""
+    if alert is Alert.close_notify:
+        error = Broken("the peer closed the session before the handshake was complete")
+        return Failed(error, alert, sent_by_peer=True)
+    kind = PeerIncompatible if alert in _INCOMPATIBLE else PeerMisbehaved
+    return Failed(kind(f"the peer ended the session with the alert {alert.name}"), alert, sent_by_peer=True)
+
+
 def _known(code: int) -> Alert | None:
     try:
         return Alert(code)
@@ -114,7 +138,7 @@ def _received(text: str) -> Alert | None:
     return Alert.__members__.get(_SPELLINGS.get(name, name))
 
 
-def failure_for(alert: Alert, why: str) -> Failed:
+def _failure_for(alert: Alert, why: str) -> Failed:
     """The failure that our own `alert` answers: its blame follows from the alert."""
     kind: type[ProtocolError | Broken]
     if alert in _MALFORMED:
@@ -139,10 +163,7 @@ def failure(error: ssl.SSLError, *, seen: Alert | None, answered: bool) -> Faile
     text = _text(error)
     received = _received(text)
     if received is not None:
-        kind = PeerIncompatible if received in _INCOMPATIBLE else PeerMisbehaved
-        return Failed(
-            kind(f"the peer ended the session with the alert {received.name}"), received, sent_by_peer=True
-        )
+        return alert_received(received)
     if isinstance(error, ssl.SSLCertVerificationError):
         alert = seen or (_BY_VERIFY_CODE.get(error.verify_code) if answered else None)
         return Failed(PeerMisbehaved(f"the peer's certificate is refused: {error.verify_message}"), alert)
@@ -152,7 +173,7 @@ def failure(error: ssl.SSLError, *, seen: Alert | None, answered: bool) -> Faile
     alert = seen or _BY_REASON.get(reason)
     if alert is None:
         return Failed(PeerMisbehaved(f"TLS failed: {_plain_words(text)}"))
-    verdict = failure_for(alert, f"TLS failed: {_plain_words(text)}")
+    verdict = _failure_for(alert, f"TLS failed: {_plain_words(text)}")
     return verdict if answered else Failed(verdict.error)
 
 

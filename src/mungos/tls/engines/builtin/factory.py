@@ -1,0 +1,93 @@
+"""Makes sessions: the one place where randomness and civil time come in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache
+from importlib import import_module
+from weakref import WeakKeyDictionary
+
+from mungos.crypto.contract import Provider, Random
+from mungos.errors import Misuse
+from mungos.tls.config import ClientConfig, ServerConfig
+from mungos.tls.contract import Availability
+from mungos.tls.engines.builtin.engine import BuiltinEngine
+from mungos.tls.engines.builtin.preparation import PreparedClient, PreparedServer
+from mungos.x509 import reference_identity
+
+__all__ = ["BUILTIN", "BuiltinFactory"]
+
+_DEFAULT_PROVIDER = "cryptography"
+_PROVIDERS = {
+    "cryptography": ("mungos.crypto.with_cryptography", "CryptographyProvider"),
+    "pure": ("mungos.crypto.pure", "PureProvider"),
+}
+
+
+def _civil_time() -> float:
+    return datetime.now(UTC).timestamp()
+
+
+class BuiltinFactory:
+    """Sessions of the built-in TLS 1.3.
+
+    Args:
+        random: the source of everything random: keys, nonces, session ids.
+        wall: civil time in seconds since 1970, where a configuration does not bring its own.
+    """
+
+    name = "builtin"
+
+    def __init__(self, random: Random = os.urandom, wall: Callable[[], float] = _civil_time) -> None:
+        self._random = random
+        self._wall = wall
+        self._clients: WeakKeyDictionary[ClientConfig, PreparedClient] = WeakKeyDictionary()
+        self._servers: WeakKeyDictionary[ServerConfig, PreparedServer] = WeakKeyDictionary()
+
+    def availability(self) -> Availability:
+        """Whether the default provider can be loaded."""
+        try:
+            provider = _provider(_DEFAULT_PROVIDER)
+        except Misuse as error:
+            return Availability(self.name, present=False, reason=str(error), lacks=("TLSv1.2",))
+        return Availability(self.name, present=True, version=provider.version, lacks=("TLSv1.2",))
+
+    def client(self, config: ClientConfig, server_name: str | None) -> BuiltinEngine:
+        """A client session. Raises Misuse when the configuration can't work."""
+        if server_name is None and config.verify:
+            raise Misuse("a server's certificate can't be verified without server_name")
+        identity = reference_identity(server_name) if server_name is not None else None
+        prepared = self._clients.get(config)
+        if prepared is None:
+            provider = _provider(config.provider or _DEFAULT_PROVIDER)
+            prepared = PreparedClient(config, provider, self._random, self._wall)
+            self._clients[config] = prepared
+        # RFC 6066 section 3: addresses are not sent.
+        sni = identity if isinstance(identity, str) else None
+        return BuiltinEngine(prepared, sni or server_name, sni)
+
+    def server(self, config: ServerConfig) -> BuiltinEngine:
+        """A server session. Raises Misuse when the configuration can't work."""
+        prepared = self._servers.get(config)
+        if prepared is None:
+            provider = _provider(config.provider or _DEFAULT_PROVIDER)
+            prepared = PreparedServer(config, provider, self._random, self._wall)
+            self._servers[config] = prepared
+        return BuiltinEngine(prepared)
+
+
+@cache
+def _provider(name: str) -> Provider:
+    if name not in _PROVIDERS:
+        raise Misuse(f"unknown cryptographic provider {name!r}; known are {', '.join(_PROVIDERS)}")
+    module, kind = _PROVIDERS[name]
+    try:
+        provider: Provider = getattr(import_module(module), kind)()
+    except ImportError as error:
+        raise Misuse(f"the provider {name} can't be loaded ({error}); install mungos[tls]") from error
+    return provider
+
+
+BUILTIN = BuiltinFactory()

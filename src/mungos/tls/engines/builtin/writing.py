@@ -1,0 +1,233 @@
+"""Our direction of a session: what is queued for the peer, under which key, up to close_notify."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+
+from mungos.crypto.contract import Provider
+from mungos.errors import Closed, Misuse
+from mungos.protocol import Buffer
+from mungos.tls.alerts import AlertDescription
+from mungos.tls.contract import WriteSide
+from mungos.tls.engines.builtin.key_schedule import Kdf
+from mungos.tls.engines.builtin.messages import KeyUpdate
+from mungos.tls.engines.builtin.records import MAX_PLAINTEXT, OVERHEAD, ContentType, Sealer, plain_record
+from mungos.tls.engines.builtin.suites import Suite
+
+__all__ = ["WritingHalf"]
+
+_WARNING, _FATAL = 1, 2
+_WARNINGS = frozenset({AlertDescription.close_notify, AlertDescription.user_canceled})
+_CHANGE_CIPHER_SPEC = b"\x01"
+_LEAST_UNSENT = MAX_PLAINTEXT + OVERHEAD
+_SMALL = 1024  # bytes up to which a record is sealed in one piece
+
+
+class WritingHalf:
+    """The half of an engine that writes."""
+
+    __slots__ = (
+        "_closed_here",
+        "_flight",
+        "_kdf",
+        "_max_unsent",
+        "_outgoing",
+        "_provider",
+        "_sealer",
+        "_suite",
+        "_update_queued",
+        "_write_secret",
+        "_writer",
+        "unsent",
+        "write_side",
+    )
+
+    def __init__(self, provider: Provider, max_unsent: int) -> None:
+        self.unsent = 0
+        self.write_side = WriteSide.OPEN
+        self._provider = provider
+        self._max_unsent = max(max_unsent, _LEAST_UNSENT)
+        self._outgoing: deque[Buffer] = deque()
+        self._flight = bytearray()  # handshake messages that will share records
+        self._suite: Suite | None = None
+        self._kdf: Kdf | None = None
+        self._sealer: Sealer | None = None
+        self._writer: Sealer | None = None  # the sealer, while application data may be written
+        self._write_secret = b""
+        self._update_queued = False  # a KeyUpdate of ours has not been taken yet
+        self._closed_here = False
+
+    def write(self, parts: Sequence[Buffer]) -> int:
+        """Encrypt in records of up to 16 KiB; parts share them. Returns plaintext bytes accepted, whole
+        records only once `max_unsent` nears. Raises Closed after `close_write`, `fail` or `release`."""
+        sealer = self._writer
+        if sealer is None:
+            if self._closed_here:
+                raise Closed("write after close_notify")
+            return 0
+        if len(parts) == 1:
+            part = parts[0]
+            size = len(part)
+            if 0 < size <= _SMALL and self.unsent + size + OVERHEAD <= self._max_unsent:
+                if sealer.sequence >= sealer.limit:
+                    sealer = self.update_keys(requested=False)
+                record = sealer.seal_data(part)
+                self._outgoing.append(record)
+                self.unsent += size + OVERHEAD
+                return size
+        return self._write_records(sealer, parts)
+
+    def take(self, limit: int) -> list[Buffer]:
+        """Hand out ciphertext: whole buffers, at least one, and no further one that would pass `limit`."""
+        outgoing = self._outgoing
+        if not outgoing:
+            return []
+        if self.unsent <= limit:
+            taken = list(outgoing)
+            outgoing.clear()
+            self.unsent = 0
+        else:
+            taken = [outgoing.popleft()]
+            size = len(taken[0])
+            while outgoing and size + len(outgoing[0]) <= limit:
+                size += len(outgoing[0])
+                taken.append(outgoing.popleft())
+            self.unsent -= size
+            if outgoing:
+                return taken
+        self._update_queued = False
+        if self.write_side is WriteSide.FLUSHING:
+            self.write_side = WriteSide.ENDED
+        return taken
+
+    # What the handshake asks for (`handshake.Channel`)
+
+    def send(self, message: bytes) -> None:
+        """Queue a handshake message."""
+        self._flight += message
+
+    def send_change_cipher_spec(self) -> None:
+        """Queue the record of RFC 8446 appendix D.4."""
+        self.flush()
+        self._queue(plain_record(ContentType.change_cipher_spec, _CHANGE_CIPHER_SPEC))
+
+    def write_with(self, suite: Suite, kdf: Kdf, secret: bytes) -> None:
+        """A new key for our direction; what was sent so far goes out under the old one."""
+        self.flush()
+        key, iv = kdf.traffic_keys(secret, suite.key_length)
+        self._sealer = Sealer(self._provider.aead(suite.aead, key), iv, suite.record_limit)
+
+    # What the reading half asks for
+
+    def flush(self, version: int = 0x0303) -> None:
+        """Put the messages sent so far into records; `version` stands in those that are not protected."""
+        if not self._flight:
+            return
+        flight, self._flight = memoryview(bytes(self._flight)), bytearray()
+        for at in range(0, len(flight), MAX_PLAINTEXT):
+            fragment = flight[at : at + MAX_PLAINTEXT]
+            if self._sealer is None:
+                self._queue(plain_record(ContentType.handshake, fragment, version))
+            else:
+                self._queue(self._sealer.seal(ContentType.handshake, fragment))
+
+    def open_writing(self, secret: bytes) -> None:
+        """The handshake is through: application data may be written."""
+        self._write_secret = secret
+        self._writer = self._sealer
+
+    def queue_alert(self, alert: AlertDescription) -> None:
+        """An alert under the key that is on (RFC 8446 section 6)."""
+        content = bytes((_WARNING if alert in _WARNINGS else _FATAL, alert))
+        if self._sealer is None:
+            self._queue(plain_record(ContentType.alert, content))
+        else:
+            self._queue(self._sealer.seal(ContentType.alert, content))
+
+    def end_writing(self) -> None:
+        """Nothing more is queued; what is there may still be taken."""
+        self._closed_here = True
+        self.stop_writing()
+
+    def stop_writing(self) -> None:
+        """Forget the keys of our direction."""
+        self._sealer = self._writer = None
+        self._write_secret = b""
+        self._flight = bytearray()
+        if self.write_side is WriteSide.OPEN:
+            self.write_side = WriteSide.FLUSHING if self._outgoing else WriteSide.ENDED
+
+    def drop_output(self) -> None:
+        """Throw away what was not taken."""
+        self._outgoing.clear()
+        self.unsent = 0
+        if self.write_side is WriteSide.FLUSHING:
+            self.write_side = WriteSide.ENDED
+
+    def update_keys(self, *, requested: bool) -> Sealer:
+        """KeyUpdate, and a new key for what follows (RFC 8446 section 4.6.3)."""
+        if self._sealer is None or self._suite is None or self._kdf is None:
+            raise Misuse("keys can't be updated before the handshake is complete, or after close_notify")
+        self._queue(self._sealer.seal(ContentType.handshake, KeyUpdate(requested).pack()))
+        self._update_queued = True
+        self._write_secret = self._kdf.next_generation(self._write_secret)
+        self.write_with(self._suite, self._kdf, self._write_secret)
+        sealer = self._writer = self._sealer
+        return sealer
+
+    def answer_key_update(self) -> None:
+        """Section 4.6.3: answer a request before the next data. While an answer waits to be taken, one is
+        enough: the queue for a peer that does not read can't grow."""
+        if self._writer is not None and not self._update_queued:
+            self.update_keys(requested=False)
+
+    def _queue(self, record: Buffer) -> None:
+        self._outgoing.append(record)
+        self.unsent += len(record)
+
+    def _write_records(self, sealer: Sealer, parts: Sequence[Buffer]) -> int:
+        left = total = sum(map(len, parts))
+        room = self._max_unsent - self.unsent
+        sizes: list[int] = []
+        while left:
+            size = min(left, MAX_PLAINTEXT)
+            room -= size + OVERHEAD
+            if room < 0:
+                break
+            sizes.append(size)
+            left -= size
+        if not sizes:
+            return 0
+        if sealer.sequence + len(sizes) > sealer.limit:
+            sealer = self.update_keys(requested=False)
+        for buffer in sealer.seal_records(_cut(parts, sizes), sizes):
+            self._queue(buffer)
+        return total - left
+
+
+def _cut(parts: Sequence[Buffer], sizes: list[int]) -> Iterator[list[Buffer]]:
+    """The pieces of `parts` that make up records of `sizes` bytes."""
+    if len(sizes) == 1 and sizes[0] == sum(map(len, parts)):
+        yield list(parts)
+        return
+    if len(parts) == 1:
+        view, at = memoryview(parts[0]), 0
+        for size in sizes:
+            yield [view[at : at + size]]
+            at += size
+        return
+    rest = iter(parts)
+    view = memoryview(b"")
+    for size in sizes:
+        pieces: list[Buffer] = []
+        wanted = size
+        while wanted:
+            if not view:
+                view = memoryview(next(rest))
+                continue
+            pieces.append(view[:wanted])
+            taken = min(wanted, len(view))
+            view = view[taken:]
+            wanted -= taken
+        yield pieces

@@ -1,0 +1,474 @@
+"""What goes wrong with keys and shares, and which error says so."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import Callable
+
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mungos.crypto.contract import (
+    AEADS,
+    GROUPS,
+    HASHES,
+    SCHEMES,
+    BadKey,
+    BadShare,
+    BadSignature,
+    BadTag,
+    Provider,
+    SignatureAlgorithm,
+    Unsupported,
+)
+from mungos.crypto.with_cryptography import CryptographyProvider
+from mungos.crypto.with_cryptography.aead import HAS_INTO, aead
+from mungos.errors import Misuse
+
+PROVIDER: Provider = CryptographyProvider()
+H = bytes.fromhex
+MESSAGE = b"what is signed"
+
+# A 2,048-bit modulus made for these tests (p, q), so that none is made while they run.
+RSA_P = int(
+    "ef2612c24a3669b4ea336d5bf67ff5c3c8672a075cb3a1b97264393ca432aa67"
+    "9c12a660be982070cdae7c63f47431857fbb9a6c131e6e7dcd0f9d6269744a73"
+    "9b15c77b848ce54aefabb0c3e9f8798d90f1d463f6769ea6e5d4570e0fcb0d9c"
+    "bb7dfd8c9cdb2be9b8ba2353691affa38252ffd98f6a4a347e9875f366c51847",
+    16,
+)
+RSA_Q = int(
+    "bfd03c11492ad7b4f6bfff330a41a2569b388301d23c669a0f009190d21b75e9"
+    "2171f480b486900d0694fa0185af4a66d451a6f89d1f921ee85ca789edef4676"
+    "78b394ca76658be78088e9877beac31ddce9f36fdaa05acb85b48ff7bf67d8f3"
+    "f0727d0b85ea988c84bc8c2ce633e0ebf1856ba2c0a59f13644f99bbff0d88f7",
+    16,
+)
+
+
+def rsa_key() -> rsa.RSAPrivateKey:
+    """The fixed RSA key."""
+    e = 65537
+    d = pow(e, -1, (RSA_P - 1) * (RSA_Q - 1))
+    numbers = rsa.RSAPrivateNumbers(
+        RSA_P,
+        RSA_Q,
+        d,
+        rsa.rsa_crt_dmp1(d, RSA_P),
+        rsa.rsa_crt_dmq1(d, RSA_Q),
+        rsa.rsa_crt_iqmp(RSA_P, RSA_Q),
+        rsa.RSAPublicNumbers(e, RSA_P * RSA_Q),
+    )
+    return numbers.private_key()
+
+
+RSA = rsa_key()
+P256 = ec.derive_private_key(0x1234567, ec.SECP256R1())
+P384 = ec.derive_private_key(0x1234567, ec.SECP384R1())
+ED = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+AnyPrivate = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
+
+
+def pem(key: AnyPrivate, form: PrivateFormat = PrivateFormat.PKCS8) -> bytes:
+    return key.private_bytes(Encoding.PEM, form, NoEncryption())
+
+
+def spki(key: AnyPrivate) -> bytes:
+    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+
+
+# RFC 4055 section 3.1: id-RSASSA-PSS without parameters, and bound to SHA-256 with a salt of 32 bytes.
+PSS_FREE = H("300b06092a864886f70d01010a")
+PSS_BOUND = H(
+    "304106092a864886f70d01010a3034a00f300d06096086480165030402010500"
+    "a11c301a06092a864886f70d010108300d06096086480165030402010500a203020120"
+)
+RSA_IDENTIFIER = H("300d06092a864886f70d0101010500")
+
+
+def pss_spki(identifier: bytes) -> bytes:
+    body = identifier + spki(RSA)[4 + len(RSA_IDENTIFIER) :]
+    return b"\x30\x82" + len(body).to_bytes(2, "big") + body
+
+
+def pss_pem(identifier: bytes) -> bytes:
+    der = RSA.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    body = der[4:7] + identifier + der[7 + len(RSA_IDENTIFIER) :]
+    der = b"\x30\x82" + len(body).to_bytes(2, "big") + body
+    return b"-----BEGIN PRIVATE KEY-----\n" + base64.encodebytes(der) + b"-----END PRIVATE KEY-----\n"
+
+
+# --- AEAD ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", AEADS)
+@pytest.mark.parametrize(
+    "into", [False, pytest.param(True, marks=pytest.mark.skipif(not HAS_INTO, reason="old"))]
+)
+def test_aead_the_copying_fallback_is_the_same(name: str, into: bool) -> None:
+    key = aead(name, bytes(AEADS[name].key_length), into)
+    sealed = PROVIDER.aead(name, bytes(AEADS[name].key_length)).encrypt(bytes(12), MESSAGE, b"aad")
+    buffer = bytearray(b"<<" + bytes(len(sealed)) + b">>")
+    assert key.encrypt_into(bytes(12), memoryview(MESSAGE), b"aad", memoryview(buffer)[2:-2]) == len(sealed)
+    assert buffer == b"<<" + sealed + b">>"
+    opened = bytearray(len(MESSAGE))
+    assert key.decrypt_into(bytes(12), memoryview(buffer)[2:-2], b"aad", opened) == len(MESSAGE)
+    assert opened == MESSAGE
+    with pytest.raises(ValueError, match=r"buffer|size|structure"):
+        key.encrypt_into(bytes(12), MESSAGE, b"", bytearray(len(MESSAGE)))
+    with pytest.raises(BadTag):
+        key.decrypt(bytes(12), b"", b"")
+    with pytest.raises(BadTag):
+        key.decrypt_into(bytes(12), sealed, b"other", opened)
+
+
+def test_aead_misuse() -> None:
+    with pytest.raises(Misuse, match="AES-512"):
+        PROVIDER.aead("AES-512-GCM", bytes(64))
+    with pytest.raises(Misuse, match="16 bytes, not 32"):
+        PROVIDER.aead("AES-128-GCM", bytes(32))
+
+
+# --- hashing ------------------------------------------------------------------------------------------
+
+
+def test_hashing_misuse() -> None:
+    calls: list[Callable[[], object]] = [
+        lambda: PROVIDER.hash("md5"),
+        lambda: PROVIDER.digest("md5", b""),
+        lambda: PROVIDER.hmac("md5", b"", b""),
+        lambda: PROVIDER.hkdf_extract("md5", b"", b""),
+        lambda: PROVIDER.hkdf_expand("md5", b"", b"", 1),
+        lambda: PROVIDER.hkdf_expand("sha256", b"", b"", 255 * 32 + 1),
+    ]
+    for call in calls:
+        with pytest.raises(Misuse):
+            call()
+
+
+def test_rfc5869_2_3_longest_output_and_none() -> None:
+    for name, size in HASHES.items():
+        whole = PROVIDER.hkdf_expand(name, bytes(size), b"info", 255 * size)
+        assert len(whole) == 255 * size
+        assert whole.startswith(PROVIDER.hkdf_expand(name, bytes(size), b"info", size + 1))
+        assert PROVIDER.hkdf_expand(name, bytes(size), b"info", 0) == b""
+
+
+def test_constant_time_equal() -> None:
+    assert PROVIDER.constant_time_equal(b"abc", bytearray(b"abc"))
+    assert not PROVIDER.constant_time_equal(b"abc", b"abd")
+    assert not PROVIDER.constant_time_equal(b"abc", b"ab")
+
+
+# --- key exchange -------------------------------------------------------------------------------------
+
+HERE = [group for group in GROUPS if PROVIDER.supports(group)]
+
+
+@pytest.mark.parametrize("group", HERE)
+def test_group_lengths_and_agreement(group: str) -> None:
+    exchange = PROVIDER.key_exchange(group)
+    lengths = GROUPS[group]
+    client = exchange.generate()
+    assert client.group == exchange.group == group
+    assert len(client.public) == lengths.client_share
+    share, secret = exchange.encapsulate(memoryview(client.public))
+    assert (len(share), len(secret)) == (lengths.server_share, lengths.secret)
+    assert client.exchange(memoryview(share)) == secret
+    assert exchange.generate().public != client.public
+
+
+@pytest.mark.parametrize("group", HERE)
+def test_group_private_keys_repeat_with_the_random_source(group: str) -> None:
+    def source(count: int) -> bytes:
+        return bytes(range(1, count + 1))
+
+    exchange = PROVIDER.key_exchange(group)
+    assert exchange.generate(source).public == exchange.generate(source).public
+    with pytest.raises(Misuse):
+        exchange.from_private_bytes(b"short")
+
+
+@pytest.mark.parametrize("group", HERE)
+def test_group_share_of_every_wrong_length(group: str) -> None:
+    exchange = PROVIDER.key_exchange(group)
+    share = exchange.generate()
+    right = exchange.encapsulate(share.public)[0]
+    for length in {0, 1, 31, 32, 33, 64, 66, 96, len(right) - 1, len(right) + 1} - {len(right)}:
+        with pytest.raises(BadShare):
+            share.exchange((right + bytes(200))[:length])
+    for length in {0, 31, 33, 64, 66, len(share.public) - 1, len(share.public) + 1} - {len(share.public)}:
+        with pytest.raises(BadShare):
+            exchange.encapsulate((share.public + bytes(200))[:length])
+
+
+# RFC 7748 section 6.1 and the points of small order on the curve and its twist: u = 0, 1, p - 1, p, p + 1 and
+# the two of order eight.
+SMALL_ORDER = [
+    "00" * 32,
+    "01" + "00" * 31,
+    "ec" + "ff" * 30 + "7f",
+    "ed" + "ff" * 30 + "7f",
+    "ee" + "ff" * 30 + "7f",
+    "e0eb7a7c3b41b8ae1656e3faf19fc46ada098deb9c32b1fd866205165f49b800",
+    "5f9c95bca3508c24b1d0b1559c83ef5b04445cc4581c8e86d8224eddd09f1157",
+]
+
+
+@pytest.mark.parametrize("point", SMALL_ORDER)
+def test_rfc8446_7_4_2_x25519_all_zero_secret(point: str) -> None:
+    exchange = PROVIDER.key_exchange("x25519")
+    with pytest.raises(BadShare, match="small order"):
+        exchange.generate().exchange(H(point))
+    with pytest.raises(BadShare, match="small order"):
+        exchange.encapsulate(H(point))
+
+
+@pytest.mark.parametrize(("group", "size"), [("secp256r1", 32), ("secp384r1", 48)])
+def test_rfc8446_4_2_8_2_point_not_on_the_curve(group: str, size: int) -> None:
+    exchange = PROVIDER.key_exchange(group)
+    share = exchange.generate()
+    good = share.public
+    for bad in (
+        b"\x04" + bytes(2 * size),
+        b"\x04" + b"\xff" * 2 * size,
+        good[:-1] + bytes((good[-1] ^ 1,)),
+        b"\x00" + good[1:],
+        b"\x02" + good[1:],
+        b"\x06" + good[1:],
+    ):
+        with pytest.raises(BadShare):
+            share.exchange(bad)
+    with pytest.raises(BadShare):
+        share.exchange(b"\x02" + good[1 : size + 1])
+
+
+@pytest.mark.parametrize(("group", "size"), [("secp256r1", 32), ("secp384r1", 48)])
+def test_private_scalar_out_of_range(group: str, size: int) -> None:
+    exchange = PROVIDER.key_exchange(group)
+    for scalar in (bytes(size), b"\xff" * size):
+        with pytest.raises(Misuse):
+            exchange.from_private_bytes(scalar)
+    with pytest.raises(Misuse, match="64 tries"):
+        exchange.generate(lambda count: b"\xff" * count)
+    answers = iter([b"\xff" * size, bytes(size), bytes(size - 1) + b"\x01"])
+    assert (
+        exchange.generate(lambda _: next(answers)).public
+        == exchange.from_private_bytes(bytes(size - 1) + b"\x01").public
+    )
+
+
+@pytest.mark.skipif(not PROVIDER.supports("X25519MLKEM768"), reason="the library has no ML-KEM")
+def test_hybrid_is_ml_kem_first_then_x25519() -> None:
+    from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+
+    exchange = PROVIDER.key_exchange("X25519MLKEM768")
+    curve = PROVIDER.key_exchange("x25519")
+    private = bytes(range(96))
+    client = exchange.from_private_bytes(private)
+    kem = MLKEM768PrivateKey.from_seed_bytes(private[:64])
+    x25519 = curve.from_private_bytes(private[64:])
+    assert client.public == kem.public_key().public_bytes_raw() + x25519.public
+    server_private = bytes(range(32, 64))
+    share, secret = exchange.encapsulate(client.public, lambda count: server_private[:count])
+    assert share[1088:] == curve.from_private_bytes(server_private).public
+    assert secret == kem.decapsulate(share[:1088]) + x25519.exchange(share[1088:])
+    assert client.exchange(share) == secret
+    # A changed ciphertext gives another secret, not an error (FIPS 203 section 6.3).
+    changed = client.exchange(bytes((share[0] ^ 1,)) + share[1:])
+    assert changed != secret
+    assert changed[32:] == secret[32:]
+    with pytest.raises(BadShare):
+        client.exchange(share[:1088] + bytes(32))
+    with pytest.raises(BadShare, match="encapsulation key"):
+        exchange.encapsulate(b"\xff" * 1184 + x25519.public)
+
+
+def test_unknown_group() -> None:
+    with pytest.raises(Unsupported, match="x448"):
+        PROVIDER.key_exchange("x448")
+    assert not PROVIDER.supports("x448")
+
+
+# --- public keys --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("key", "kind", "bits"),
+    [(RSA, "rsa", 2048), (P256, "secp256r1", 256), (P384, "secp384r1", 384), (ED, "ed25519", 255)],
+    ids=["rsa", "p256", "p384", "ed25519"],
+)
+def test_public_key_from_spki(key: AnyPrivate, kind: str, bits: int) -> None:
+    der = spki(key)
+    public = PROVIDER.public_key(memoryview(der))
+    assert (public.kind, public.bits, public.spki) == (kind, bits, der)
+    for length in range(len(der)):
+        with pytest.raises((BadKey, Unsupported)):
+            PROVIDER.public_key(der[:length])
+    with pytest.raises((BadKey, Unsupported)):
+        PROVIDER.public_key(der + b"\0")
+
+
+@given(key=st.sampled_from([RSA, P256, P384, ED]), data=st.data())
+@settings(max_examples=150, deadline=None)
+def test_public_key_mutated_ends_in_a_key_or_a_typed_error(key: AnyPrivate, data: st.DataObject) -> None:
+    der = bytearray(spki(key))
+    for _ in range(data.draw(st.integers(1, 4))):
+        der[data.draw(st.integers(0, min(len(der), 40) - 1))] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(BadKey, Unsupported):
+        PROVIDER.public_key(bytes(der))
+
+
+def test_public_key_of_other_kinds() -> None:
+    others: list[ed448.Ed448PublicKey | ec.EllipticCurvePublicKey] = [
+        ed448.Ed448PrivateKey.generate().public_key(),
+        ec.derive_private_key(7, ec.SECP521R1()).public_key(),
+    ]
+    for other in others:
+        with pytest.raises(Unsupported):
+            PROVIDER.public_key(other.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+    # RFC 5480 section 2.2 lets a point be compressed; this package does not.
+    point = P256.public_key().public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
+    der = H("3039301306072a8648ce3d020106082a8648ce3d030107032200") + point
+    with pytest.raises(Unsupported):
+        PROVIDER.public_key(der)
+    with pytest.raises(BadKey):
+        PROVIDER.public_key(spki(P256)[:-1] + bytes((spki(P256)[-1] ^ 1,)))
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_every_scheme_refuses_every_other_kind_of_key(scheme: str) -> None:
+    for public in (spki(RSA), spki(P256), spki(P384), spki(ED), pss_spki(PSS_FREE), pss_spki(PSS_BOUND)):
+        key = PROVIDER.public_key(public)
+        with pytest.raises(BadSignature):
+            key.verify(scheme, bytes(64), MESSAGE)
+    with pytest.raises(Misuse):
+        PROVIDER.public_key(spki(ED)).verify("ed448", b"", b"")
+
+
+def test_rfc4055_keys_bound_to_pss() -> None:
+    pkcs1 = RSA.sign(MESSAGE, padding.PKCS1v15(), hashes.SHA256())
+    pss = {
+        size: RSA.sign(MESSAGE, padding.PSS(padding.MGF1(hashes.SHA256()), size), hashes.SHA256())
+        for size in (20, 32)
+    }
+    sha384 = RSA.sign(MESSAGE, padding.PSS(padding.MGF1(hashes.SHA384()), 48), hashes.SHA384())
+    free, bound, plain = (
+        PROVIDER.public_key(der) for der in (pss_spki(PSS_FREE), pss_spki(PSS_BOUND), spki(RSA))
+    )
+    assert (free.kind, bound.kind, plain.kind) == ("rsa-pss", "rsa-pss", "rsa")
+    plain.verify_algorithm(SignatureAlgorithm("rsa-pkcs1", "sha256"), pkcs1, MESSAGE)
+    for key in (free, bound):
+        with pytest.raises(BadSignature):
+            key.verify_algorithm(SignatureAlgorithm("rsa-pkcs1", "sha256"), pkcs1, MESSAGE)
+        key.verify("rsa_pss_pss_sha256", pss[32], MESSAGE)
+    free.verify("rsa_pss_pss_sha384", sha384, MESSAGE)
+    free.verify_algorithm(SignatureAlgorithm("rsa-pss", "sha256", 20), pss[20], MESSAGE)
+    with pytest.raises(BadSignature):
+        bound.verify("rsa_pss_pss_sha384", sha384, MESSAGE)
+    with pytest.raises(BadSignature):
+        bound.verify_algorithm(SignatureAlgorithm("rsa-pss", "sha256", 20), pss[20], MESSAGE)
+    with pytest.raises(BadSignature):
+        plain.verify_algorithm(SignatureAlgorithm("rsa-pss", "sha256", 500), pss[32], MESSAGE)
+    with pytest.raises(BadSignature):
+        plain.verify("rsa_pss_rsae_sha256", pss[20], MESSAGE)
+
+
+# --- private keys -------------------------------------------------------------------------------------
+
+PSS_RSAE = ("rsa_pss_rsae_sha256", "rsa_pss_rsae_sha384", "rsa_pss_rsae_sha512")
+PSS_PSS = ("rsa_pss_pss_sha256", "rsa_pss_pss_sha384", "rsa_pss_pss_sha512")
+
+PRIVATE = [
+    pytest.param(pem(P256), spki(P256), ("ecdsa_secp256r1_sha256",), id="p256-pkcs8"),
+    pytest.param(
+        pem(P256, PrivateFormat.TraditionalOpenSSL), spki(P256), ("ecdsa_secp256r1_sha256",), id="sec1"
+    ),
+    pytest.param(pem(P384), spki(P384), ("ecdsa_secp384r1_sha384",), id="p384-pkcs8"),
+    pytest.param(pem(ED), spki(ED), ("ed25519",), id="ed25519-pkcs8"),
+    pytest.param(pem(RSA), spki(RSA), PSS_RSAE, id="rsa-pkcs8"),
+    pytest.param(pem(RSA, PrivateFormat.TraditionalOpenSSL), spki(RSA), PSS_RSAE, id="pkcs1"),
+    pytest.param(pss_pem(PSS_FREE), pss_spki(PSS_FREE), PSS_PSS, id="rsa-pss"),
+    pytest.param(pss_pem(PSS_BOUND), pss_spki(PSS_BOUND), PSS_PSS[:1], id="rsa-pss-bound"),
+]
+
+
+@pytest.mark.parametrize(("text", "public", "schemes"), PRIVATE)
+def test_private_key_from_pem(text: bytes, public: bytes, schemes: tuple[str, ...]) -> None:
+    key = PROVIDER.private_key(
+        b"a comment\n-----BEGIN EC PARAMETERS-----\nAA==\n-----END EC PARAMETERS-----\n" + text
+    )
+    assert key.public.spki == public
+    assert key.schemes == schemes
+    assert key.kind == key.public.kind
+    for scheme in SCHEMES:
+        if scheme in schemes or (key.kind == "rsa" and scheme.startswith("rsa_pkcs1")):
+            signature = key.sign(scheme, memoryview(MESSAGE))
+            PROVIDER.public_key(public).verify(scheme, signature, MESSAGE)
+            with pytest.raises(BadSignature):
+                key.public.verify(scheme, signature, MESSAGE + b"!")
+        else:
+            with pytest.raises(Misuse):
+                key.sign(scheme, MESSAGE)
+    with pytest.raises(Misuse):
+        key.sign("dsa_sha1", MESSAGE)
+    assert text[40:80].decode() not in repr(key)
+
+
+def test_private_key_misuse() -> None:
+    encrypted = P256.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+    old = P256.private_bytes(
+        Encoding.PEM, PrivateFormat.TraditionalOpenSSL, BestAvailableEncryption(b"secret")
+    )
+    p521 = pem(ec.derive_private_key(7, ec.SECP521R1()))
+    x448 = ed448.Ed448PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    for text, reason in (
+        (b"", "no PEM block"),
+        (pem(P256)[:80], "no PEM block"),
+        (encrypted, "encrypted"),
+        (old, "encrypted"),
+        (pem(P256).replace(b"M", b"*", 1), "."),
+        (pem(P256)[:40] + pem(P256)[60:], "."),
+        (p521, "no use"),
+        (x448, "Ed448"),
+    ):
+        with pytest.raises(Misuse, match=reason):
+            PROVIDER.private_key(text)
+
+
+def test_features_name_what_the_tables_name() -> None:
+    assert PROVIDER.name == "cryptography"
+    assert PROVIDER.version.partition(".")[0].isdigit()
+    for feature in (*AEADS, *HASHES, *SCHEMES, "x25519", "secp256r1", "secp384r1"):
+        assert PROVIDER.supports(feature)
+    assert PROVIDER.supports("encrypt-into") is HAS_INTO
+    assert not PROVIDER.supports("rsa_pkcs1_sha1")
+    assert not PROVIDER.supports("")
+
+
+def test_rfc8446_4_2_3_codes_are_those_of_the_registry() -> None:
+    assert {row.code: name for name, row in SCHEMES.items()} == {
+        0x0401: "rsa_pkcs1_sha256",
+        0x0501: "rsa_pkcs1_sha384",
+        0x0601: "rsa_pkcs1_sha512",
+        0x0403: "ecdsa_secp256r1_sha256",
+        0x0503: "ecdsa_secp384r1_sha384",
+        0x0804: "rsa_pss_rsae_sha256",
+        0x0805: "rsa_pss_rsae_sha384",
+        0x0806: "rsa_pss_rsae_sha512",
+        0x0807: "ed25519",
+        0x0809: "rsa_pss_pss_sha256",
+        0x080A: "rsa_pss_pss_sha384",
+        0x080B: "rsa_pss_pss_sha512",
+    }
