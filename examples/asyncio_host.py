@@ -1,12 +1,8 @@
-"""A manager inside asyncio: one reader, one timer, and everything of both worlds in one thread.
-
-python examples/asyncio_host.py [tcp://127.0.0.1:7007]
-"""
+"""A manager inside asyncio: python examples/asyncio_host.py [tcp://127.0.0.1:7007]"""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import signal
 import sys
@@ -15,7 +11,7 @@ from mungos import CloseReport, Connection, Manager, Received
 
 
 class AsyncioHost:
-    """Turns its manager whenever asyncio's loop has something for it. Make it inside a coroutine."""
+    """One reader and one timer of asyncio's loop turn the manager. Make it inside a coroutine."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -27,7 +23,7 @@ class AsyncioHost:
         self._loop.add_reader(self._fd, self._turn)
 
     def wake_at(self, when: float) -> None:
-        """The manager's wish: a turn at this instant. Both use the monotonic clock."""
+        """The manager's wish: a turn at this instant, on the monotonic clock that both use."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self._loop.call_at(when, self._turn) if when < math.inf else None
@@ -41,31 +37,26 @@ class AsyncioHost:
             self._closed.set()
 
     async def close(self, within: float | None = None) -> CloseReport:
-        """Close the manager while asyncio goes on; `within` is in seconds."""
+        """Close the manager, at most `within` seconds, while asyncio goes on."""
         closing = self.manager.begin_close(within)
         await self._closed.wait()
         return closing.report
 
 
 def echo(connection: Connection, event: object) -> None:
-    """Mungos' side: send back what comes."""
+    """Mungos' part: send back what comes."""
     if isinstance(event, Received) and not connection.send(event.data):
         connection.abort("it sends and does not read")
 
 
 async def main(url: str = "tcp://127.0.0.1:7007") -> int:
-    """A coroutine of asyncio beside the server, until SIGINT or SIGTERM. Status 0: nothing was left open."""
-    host = AsyncioHost()
+    """asyncio's part: wait for a signal, here; status 0 when nothing was left open."""
+    host, stop = AsyncioHost(), asyncio.Event()
     print("listening at", host.manager.listen(url, echo).url, flush=True)
-    stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    while not stop.is_set():
-        print(f"{len(host.manager.connections)} connections, {host.turns} turns", flush=True)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), timeout=5)
-    report = await host.close(within=2.0)
-    print(report)
+    await stop.wait()
+    print(report := await host.close(within=2.0))
     return 0 if report.ok else 1
 
 

@@ -17,8 +17,8 @@ class Limits:
         accepts_per_turn: connections accepted per listener and turn.
         events_per_turn: events handed to one connection's handler per turn; the rest wait for the next.
         bytes_per_turn: bytes sent per connection and turn.
-        receive_high: bytes received on a plain connection that its handler has not had, above which nothing is
-            read.
+        receive_high: bytes received on a plain connection that its handler has not had, above which nothing
+            is read.
         send_low: unsent bytes at which a full send buffer reports `Writable` again.
         send_high: unsent bytes above which `send` returns False.
         send_hard: unsent bytes above which `send` raises Misuse and takes nothing.

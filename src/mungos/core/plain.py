@@ -22,6 +22,7 @@ class PlainProtocol:
         "_last",
         "_limits",
         "_queue",
+        "_undelivered",
         "deadline",
         "discarded",
         "ended",
@@ -134,6 +135,7 @@ class PlainProtocol:
             if isinstance(event, Received):
                 self.discarded += len(event.data)
         self._events.clear()
+        self._undelivered = 0
 
     def leftover(self) -> bytes:
         data = b"".join(event.data for event in self._events if isinstance(event, Received))

@@ -214,7 +214,7 @@ class Stream(Lifecycle):
         if self._pumping or self.phase is _CLOSED:
             return
         if self._paused:
-            # Events wait, bytes move on as far as there is room: a Pong, or the peer's end, is not overlooked.
+            # Events wait, bytes move on while there is room: a Pong, or the peer's end, is not overlooked.
             while self.phase is not _CLOSED and self._more(now):
                 pass
             self._after(now)

@@ -103,8 +103,8 @@ def listen(
     Args:
         manager: where.
         url: ws, wss or unix. A path in it is the only one served (404 for the others); "/" means any.
-        handler: called with the connection's session and an event: `Opened`, `Established`, `Message`, `Ping`,
-            `Pong`, `CloseReceived`, `Writable`, `Closed` (whose detail is the `CloseStatus`).
+        handler: called with the connection's session and an event: `Opened`, `Established`, `Message`,
+            `Ping`, `Pong`, `CloseReceived`, `Writable`, `Closed` (whose detail is the `CloseStatus`).
         tls, engine, limits, max_connections, access, user: as for `Manager.listen`.
         options: of each `ServerSession` (subprotocols, origins, authorize, max_message, ping_interval, ...).
 
@@ -184,8 +184,8 @@ def upgrade(
     """Turn the request that an HTTP session is to answer into a WebSocket.
 
     Args:
-        session: its current request asks for the upgrade; one that does not is refused as RFC 6455 section 4.2.2
-            says, by the WebSocket session.
+        session: its current request asks for the upgrade; one that does not is refused as RFC 6455 section
+            4.2.2 says, by the WebSocket session.
         handler: called from here on with the new session.
         options: as for `listen`.
 

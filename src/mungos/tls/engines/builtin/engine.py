@@ -185,19 +185,21 @@ class BuiltinEngine(WritingHalf):
             while size - at >= HEADER_LENGTH and not self._deaf:
                 if self.unread >= self._max_unread:
                     return at
-                kind = data[at]
                 length = data[at + 3] << 8 | data[at + 4]
-                if kind != _APPLICATION_DATA or length > MAX_CIPHERTEXT:
-                    check_header(kind, length)
                 body = at + HEADER_LENGTH
                 end = body + length
-                if end > size:
+                if data[at] != _APPLICATION_DATA or length > MAX_CIPHERTEXT:
+                    check_header(data[at], length)
+                    if end > size:
+                        break
+                    self._plain_record(data[at], bytes(data[body:end]))
+                elif end > size:
                     break
-                if length <= _COPIED:
-                    self._open_record(kind, data[at:body], data[body:end])
+                elif length <= _COPIED:
+                    self._open_record(data[at:body], data[body:end])
                 else:
                     view = memoryview(data)
-                    self._open_record(kind, view[at:body], view[body:end])
+                    self._open_record(view[at:body], view[body:end])
                 at = end
             if at < size:
                 self._keep(memoryview(data)[at:])
@@ -345,8 +347,11 @@ class BuiltinEngine(WritingHalf):
         incoming += memoryview(data)[at:end]
         if len(incoming) == HEADER_LENGTH + length:
             self._incoming = bytearray()
-            record = memoryview(incoming)
-            self._open_record(incoming[0], record[:HEADER_LENGTH], record[HEADER_LENGTH:])
+            if incoming[0] == _APPLICATION_DATA:
+                record = memoryview(incoming)
+                self._open_record(record[:HEADER_LENGTH], record[HEADER_LENGTH:])
+            else:
+                self._plain_record(incoming[0], bytes(incoming[HEADER_LENGTH:]))
         return end
 
     def _keep(self, rest: memoryview) -> None:
@@ -356,21 +361,16 @@ class BuiltinEngine(WritingHalf):
         else:
             self._incoming += rest
 
-    def _open_record(self, kind: int, header: Buffer, body: Buffer) -> None:
+    def _open_record(self, header: Buffer, body: Buffer) -> None:
+        """A record that says that it is protected."""
         opener = self._opener
         if opener is None:
-            self._plain_record(kind, bytes(body))
-            return
-        if kind != _APPLICATION_DATA:
-            self._unprotected_record(kind, bytes(body))
+            self._skip_record(body, UnexpectedMessage("application data before any key is agreed on"))
             return
         try:
             plain = opener.open(header, body)
-        except BadTag:
-            # Section 4.2.10: refused 0-RTT is passed over, up to a limit.
-            if len(body) > self._skip:
-                raise
-            self._skip -= len(body)
+        except BadTag as error:
+            self._skip_record(body, error)
             return
         size = len(plain) - 1
         if (
@@ -395,6 +395,12 @@ class BuiltinEngine(WritingHalf):
             # Section 5: a protected change_cipher_spec, as any unknown type: unexpected_message.
             raise UnexpectedMessage(f"protected record of type {kind}")
 
+    def _skip_record(self, body: Buffer, error: ProtocolError) -> None:
+        """Section 4.2.10: refused 0-RTT is passed over, up to a limit."""
+        if len(body) > self._skip:
+            raise error
+        self._skip -= len(body)
+
     def _odd_data(self, content: bytes) -> None:
         """Application data that are empty, padded, or out of place."""
         if self.negotiated is None:
@@ -411,36 +417,27 @@ class BuiltinEngine(WritingHalf):
             raise UnexpectedMessage(f"{self._empty_records} empty records; the limit is {MAX_EMPTY_RECORDS}")
 
     def _plain_record(self, kind: int, content: bytes) -> None:
-        """A record before keys are on."""
-        if kind == ContentType.handshake:
-            self._fragment(content)
-        elif kind == ContentType.alert:
-            self._alert(content)
-        elif kind == ContentType.change_cipher_spec:
-            self._change_cipher_spec(content)
-        elif len(content) <= self._skip:
-            self._skip -= len(content)
-        else:
-            raise UnexpectedMessage("application data before any key is agreed on")
-
-    def _unprotected_record(self, kind: int, content: bytes) -> None:
-        """A record in the clear once keys are on."""
+        """A record in the clear."""
         if kind == ContentType.change_cipher_spec:
             self._change_cipher_spec(content)
-            return
-        # A client that can't use our ServerHello has no key to say so under: until it has shown that it has
-        # one, its fatal alert is believed. A close_notify in the clear never is.
-        if (
+        elif self._opener is not None and not self._is_despair(kind, content):
+            raise UnexpectedMessage(f"unprotected record of type {kind} after keys are on")
+        elif kind == ContentType.alert:
+            self._alert(content)
+        else:
+            self._fragment(content)
+
+    def _is_despair(self, kind: int, content: bytes) -> bool:
+        """A client that can't use our ServerHello has no key to say so under: until it has shown that it has
+        one, its fatal alert is believed. A close_notify in the clear never is."""
+        return (
             kind == ContentType.alert
             and isinstance(self._handshake, ServerHandshake)
             and self._opener is not None
             and self._opener.sequence == 0
             and len(content) == 2
             and content[1] not in (AlertDescription.close_notify, AlertDescription.user_canceled)
-        ):
-            self._alert(content)
-            return
-        raise UnexpectedMessage(f"unprotected record of type {kind} after keys are on")
+        )
 
     def _change_cipher_spec(self, content: bytes) -> None:
         # Section 5 and appendix D.4: the value 1, after the first ClientHello and before the peer's Finished,
