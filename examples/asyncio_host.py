@@ -52,9 +52,9 @@ def echo(connection: Connection, event: object) -> None:
 async def main(url: str = "tcp://127.0.0.1:7007") -> int:
     """asyncio's part: wait for a signal, here; status 0 when nothing was left open."""
     host, stop = AsyncioHost(), asyncio.Event()
-    print("listening at", host.manager.listen(url, echo).url, flush=True)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    print("listening at", host.manager.listen(url, echo).url, flush=True)
     await stop.wait()
     print(report := await host.close(within=2.0))
     return 0 if report.ok else 1

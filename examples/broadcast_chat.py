@@ -9,8 +9,7 @@ import sys
 from collections import defaultdict
 
 from mungos import Closed, Manager
-from mungos.websocket import CloseReceived, Established, Message, State
-from mungos.websocket.attach import ServerConnection, listen
+from mungos.websocket import CloseReceived, Established, Message, ServerConnection, State, listen
 
 rooms: defaultdict[str, set[ServerConnection]] = defaultdict(set)
 

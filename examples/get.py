@@ -8,8 +8,7 @@ from __future__ import annotations
 import sys
 
 from mungos import Closed, Manager, Opened
-from mungos.http import Data, EndOfMessage, Response
-from mungos.http.attach import ClientConnection, connect
+from mungos.http import ClientConnection, Data, EndOfMessage, Response, connect
 from mungos.url import parse
 
 

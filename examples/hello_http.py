@@ -8,8 +8,7 @@ from __future__ import annotations
 import sys
 
 from mungos import Manager
-from mungos.http import Request
-from mungos.http.attach import ServerConnection, listen
+from mungos.http import Request, ServerConnection, listen
 
 
 def answer(session: ServerConnection, event: object) -> None:

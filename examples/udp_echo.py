@@ -11,8 +11,11 @@ from mungos import Datagram, DatagramConnection, DatagramError, Manager
 
 
 def echo(socket: DatagramConnection, event: object) -> None:
-    """One socket for all peers; an error concerns one datagram and ends nothing."""
-    if isinstance(event, Datagram):
+    """One socket for all peers; an error concerns one datagram and ends nothing.
+
+    Low ports get no answer: two echo services would play with one forged datagram for ever.
+    """
+    if isinstance(event, Datagram) and event.peer.port >= 1024:
         socket.send(event.data, event.peer)
     elif isinstance(event, DatagramError):
         print("lost:", event.error, file=sys.stderr)

@@ -11,10 +11,10 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 
 from mungos import Closed, Manager
-from mungos.http import Data, EndOfMessage, HTTPLimits, Request
-from mungos.http.attach import ServerConnection, listen
+from mungos.http import Data, EndOfMessage, HTTPLimits, Request, ServerConnection, listen
 
-URL, FOLDER = [*sys.argv[1:], "http://127.0.0.1:8080/", tempfile.gettempdir()][:2]
+URL = sys.argv[1] if len(sys.argv) > 1 else "http://127.0.0.1:8080/"
+FOLDER = sys.argv[2] if len(sys.argv) > 2 else tempfile.gettempdir()
 HIGH, LOW = 1024 * 1024, 256 * 1024  # bytes that wait for the disk: when to pause, when to go on
 DISK = ThreadPoolExecutor(max_workers=1)
 
@@ -68,4 +68,5 @@ if __name__ == "__main__":
     with DISK, Manager() as manager:
         server = listen(manager, URL, on_event, http_limits=HTTPLimits(max_body=None))
         print("listening at", server.url, flush=True)
-        print(manager.run())
+        print(report := manager.run())
+    sys.exit(0 if report.ok else 1)

@@ -8,8 +8,7 @@ from __future__ import annotations
 import sys
 
 from mungos import Closed, Manager, Writable
-from mungos.websocket import Message
-from mungos.websocket.attach import ServerConnection, listen
+from mungos.websocket import Message, ServerConnection, listen
 
 
 def echo(session: ServerConnection, event: object) -> None:

@@ -18,10 +18,10 @@ def main() -> None:
     options = parser.parse_args()
     tls = None
     if options.tls is not None:
-        from mungos.cli.development_certificate import make
+        from mungos.cli.development_certificate import make_development_certificate
         from mungos.tls import ServerConfig
 
-        tls = ServerConfig((make().credential,))
+        tls = ServerConfig((make_development_certificate().credential,))
 
     def handler(session: websocket.ServerConnection, event: object) -> None:
         if type(event) is websocket.Message:

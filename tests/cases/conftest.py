@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.cases.tls_stand import ENGINES, Role, Stand
+from tests.cases.web import Web
 from tests.cases.world import World
 
 
@@ -15,3 +17,29 @@ def world(request: pytest.FixtureRequest, time_factor: float) -> Iterator[World]
     made = World(request.param, time_factor)
     yield made
     made.close()
+
+
+@pytest.fixture
+def web(request: pytest.FixtureRequest, world: World) -> Iterator[Web]:
+    """HTTP and WebSocket ends in that world; plain, or over TLS where the parameter is True."""
+    made = Web(world, getattr(request, "param", False))
+    yield made
+    made.close()
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    """The TLS engine of our side."""
+    return str(request.param)
+
+
+@pytest.fixture(params=["client", "server"])
+def role(request: pytest.FixtureRequest) -> Role:
+    """What our side is."""
+    return "client" if request.param == "client" else "server"
+
+
+@pytest.fixture
+def stand(world: World, engine: str) -> Stand:
+    """Our TLS ends in that world."""
+    return Stand(world, engine)

@@ -31,6 +31,7 @@ class RawPeer:
         ended: the other side's end was seen.
         reset: a reset was seen.
         deaf: it reads nothing while this is True (its window fills).
+        outbox: bytes that wait for room, of a peer that queues them.
     """
 
     def __init__(self, stream: socket.socket | MemoryStream) -> None:
@@ -40,6 +41,7 @@ class RawPeer:
         self.reset = False
         self.deaf = False
         self.closed = False
+        self.outbox = bytearray()
         if isinstance(stream, socket.socket):
             stream.setblocking(False)
 
@@ -133,6 +135,9 @@ class World:
     """One wire, its managers and its bare peers. `close` proves that nothing is left.
 
     On the memory wire time moves only when nothing else can: `run` and `sleep` are instant.
+
+    Attributes:
+        actors: called in every turn; each returns True if it moved anything.
     """
 
     def __init__(self, wire: WireName, time_factor: float = 1.0) -> None:
@@ -141,6 +146,7 @@ class World:
         self.managers: list[Manager] = []
         self.peers: list[RawPeer] = []
         self.listeners: list[RawListener] = []
+        self.actors: list[Callable[[], bool]] = []
         self._factor = time_factor
         self._raw_wire = MemoryWire(self.network)
 
@@ -233,6 +239,8 @@ class World:
                 busy = busy or manager.busy
         for peer in self.peers:
             busy = peer.pump() or busy
+        for actor in self.actors:
+            busy = actor() or busy
         return busy
 
     def _wait(self, end: float) -> None:
@@ -251,7 +259,12 @@ class World:
                 assert isinstance(peer.stream, socket.socket)
                 readers.append(peer.stream)
         readers += [each.listener for each in self.listeners if isinstance(each.listener, socket.socket)]
-        select.select(readers, [], [], min(pause, 0.05))
+        writers = [
+            peer.stream
+            for peer in self.peers
+            if peer.outbox and isinstance(peer.stream, socket.socket) and not (peer.closed or peer.reset)
+        ]
+        select.select(readers, writers, [], min(pause, 0.05))
 
     def _memory_ready(self) -> bool:
         for manager in self.managers:

@@ -82,6 +82,16 @@ def pieces(data: bytes, size: int) -> Iterator[bytes]:
     return (data[at : at + size] for at in range(0, len(data), size))
 
 
+def over(peer: Server | Client) -> bool:
+    """Whether the peer's session has ended; asked by a call, since type checkers remember attributes."""
+    return peer.session.ended
+
+
+def due(peer: Server | Client) -> float | None:
+    """The deadline of the peer's session; a call for the same reason."""
+    return peer.session.deadline
+
+
 class Server:
     """A server's session under observation."""
 

@@ -143,7 +143,7 @@ def test_length_and_stream_bodies() -> None:
     assert LengthBody(9).decode(whole, 0)[0] is whole
     stream = StreamBody(HTTPLimits(max_body=4))
     assert stream.decode(b"abc", 1) == (b"bc", 3)
-    stream.decode(b"de", 0)
+    assert stream.decode(b"def", 0) == (b"de", 2)
     with pytest.raises(HTTPError):
         stream.decode(b"f", 0)
     stream.finish()

@@ -116,7 +116,15 @@ def test_rfc9112_3_request_line_refused(line: bytes) -> None:
 
 
 def test_rfc9112_3_whatever_cant_become_a_request_line_is_refused_at_once() -> None:
-    for begun in (b"\x16\x03\x01", b"GET / X", b"GET / HTTP/1.1x", b"GET /\x00", b"\n", b"GET / HTTP/1.1\n", b"\rG"):
+    for begun in (
+        b"\x16\x03\x01",
+        b"GET / X",
+        b"GET / HTTP/1.1x",
+        b"GET /\x00",
+        b"\n",
+        b"GET / HTTP/1.1\n",
+        b"\rG",
+    ):
         assert refusal(begun).status == 400
 
 
@@ -263,7 +271,8 @@ def test_a_long_run_of_blanks_costs_one_pass() -> None:
 
 def test_rfc9110_5_3_repeated_fields() -> None:
     head = request(
-        b"GET / HTTP/1.1", HOST + b"Accept: a\r\nACCEPT: b\r\nCookie: c=1\r\nCookie: d=2\r\nSet-Cookie: e\r\nSet-Cookie: f\r\n"
+        b"GET / HTTP/1.1",
+        HOST + b"Accept: a\r\nACCEPT: b\r\nCookie: c=1\r\nCookie: d=2\r\nSet-Cookie: e\r\nSet-Cookie: f\r\n",
     )
     assert head is not None
     headers = Headers(head[4], head[5])
@@ -295,7 +304,10 @@ def test_request_properties() -> None:
     assert made("OPTIONS", "*", host="h").path == "*"
     tunnel = made("CONNECT", "other:443", host="h")
     assert (tunnel.path, tunnel.host) == ("", "other:443")
-    assert made("GET", "/", upgrade="WebSocket, x/1", connection="keep-alive, Upgrade").upgrade == ("websocket", "x/1")
+    assert made("GET", "/", upgrade="WebSocket, x/1", connection="keep-alive, Upgrade").upgrade == (
+        "websocket",
+        "x/1",
+    )
     assert made("GET", "/", upgrade="websocket").upgrade == ()
     assert made("GET", "/", 0, upgrade="websocket", connection="upgrade").upgrade == ()
 
@@ -345,4 +357,4 @@ def test_the_map_from_rules_to_statuses_is_total() -> None:
 def test_limits_that_contradict_each_other_are_misuse() -> None:
     for options in ({"max_line": 20_000}, {"max_receive": 100}, {"high_watermark": 1 << 40}, {"max_line": 1}):
         with pytest.raises(Misuse):
-            HTTPLimits(**options)  # type: ignore[arg-type]
+            HTTPLimits(**options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import weakref
+
 import pytest
 
 from mungos.errors import Closed, Misuse, TimedOut
@@ -15,7 +17,7 @@ from mungos.http import (
     ResponseSide,
     ServerSession,
 )
-from tests.http.http_peers import Server, drain, ok, ok_at_end, pieces, silent
+from tests.http.http_peers import Server, drain, due, ok, ok_at_end, over, pieces, silent
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
 CLOSING = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
@@ -108,8 +110,8 @@ def test_h01_connection_close_from_the_client() -> None:
     assert server.statuses == [200]
     assert b"Connection: close\r\n" in server.sent
     assert server.kinds == ["request", "end"]
-    assert server.session.ended
-    assert server.session.deadline is None
+    assert over(server)
+    assert due(server) is None
 
 
 def test_h01_connection_close_from_the_application() -> None:
@@ -120,7 +122,7 @@ def test_h01_connection_close_from_the_application() -> None:
     server = Server(closing).feed(GET + GET)
     assert server.statuses == [200]
     assert server.sent.count(b"Connection: close\r\n") == 1
-    assert server.session.ended
+    assert over(server)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +142,7 @@ def test_h01_connection_close_from_the_application() -> None:
 def test_rfc9112_9_3_persistence(version: bytes, connection: bytes, stays: bool) -> None:
     fields = b"Host: h\r\n" + (b"Connection: %b\r\n" % connection if connection else b"")
     server = Server().feed(b"GET / HTTP/%b\r\n%b\r\n" % (version, fields))
-    assert server.session.ended is not stays
+    assert over(server) is not stays
     assert (b"Connection: close\r\n" in server.sent) is not stays
     assert (b"Connection: keep-alive\r\n" in server.sent) is (stays and version == b"1.0")
 
@@ -148,8 +150,8 @@ def test_rfc9112_9_3_persistence(version: bytes, connection: bytes, stays: bool)
 def test_h17_close_between_requests_ends_at_once() -> None:
     server = Server().feed(GET)
     server.session.close(1.0)
-    assert server.session.ended
-    assert server.session.deadline is None
+    assert over(server)
+    assert due(server) is None
     server.feed(GET)
     assert server.statuses == [200]
 
@@ -158,12 +160,12 @@ def test_h17_close_finishes_the_request_in_progress_and_says_so() -> None:
     server = Server(silent).feed(GET + GET)
     server.session.close(1.0)
     server.session.close(1.0)
-    assert not server.session.ended
+    assert not over(server)
     server.session.respond(200, b"last")
     server.pull()
     assert server.statuses == [200]
     assert b"Connection: close\r\n" in server.sent
-    assert server.session.ended
+    assert over(server)
     assert server.kinds == ["request", "end"]
 
 
@@ -172,11 +174,11 @@ def test_h17_close_while_a_response_is_under_way() -> None:
     server.session.start_response(200, (), 4)
     server.session.send_body(b"ab")
     server.session.close(1.0)
-    assert not server.session.ended
+    assert not over(server)
     server.session.send_body(b"cd")
     server.session.end_response()
     server.pull()
-    assert server.session.ended
+    assert over(server)
     assert server.sent.endswith(b"abcd")
 
 
@@ -195,12 +197,12 @@ def test_close_after_a_response_before_its_end_was_pulled() -> None:
 
 def test_h10_a_client_that_half_closes_is_answered() -> None:
     server = Server(silent).feed(GET).eof()
-    assert not server.session.ended
+    assert not over(server)
     server.session.respond(200, b"still")
     server.pull()
     assert server.statuses == [200]
     assert b"Connection: close\r\n" in server.sent
-    assert server.session.ended
+    assert over(server)
 
 
 def test_h10_all_requests_before_the_half_close_are_answered() -> None:
@@ -208,7 +210,7 @@ def test_h10_all_requests_before_the_half_close_are_answered() -> None:
     server.session.receive(GET * 3 + post(2) + b"ab", 0.0)
     server.eof()
     assert server.statuses == [200] * 4
-    assert server.session.ended
+    assert over(server)
     assert "failed" not in server.kinds
 
 
@@ -216,7 +218,7 @@ def test_h10_all_requests_before_the_half_close_are_answered() -> None:
 @pytest.mark.parametrize("truncated", [False, True])
 def test_h21_end_of_stream_between_requests_is_clean(before: bytes, truncated: bool) -> None:
     server = Server().feed(before).eof(truncated=truncated)
-    assert server.session.ended
+    assert over(server)
     assert "failed" not in server.kinds
     assert server.session.next_event() is None
 
@@ -232,7 +234,7 @@ def test_end_of_stream_at_every_byte_of_a_request() -> None:
             assert isinstance(failure, Failed)
             assert isinstance(failure.error, IncompleteMessage)
             assert ("request" in server.kinds) is (cut >= head)
-            assert server.session.ended
+            assert over(server)
             assert server.statuses == [400]
             assert server.session.next_event() is None
 
@@ -285,7 +287,7 @@ def test_rfc9110_10_1_1_100_continue_is_sent_when_the_body_is_pulled() -> None:
     server.pull()
     server.feed(b"abc")
     assert server.statuses == [100, 200]
-    assert not server.session.ended
+    assert not over(server)
 
 
 def test_rfc9110_10_1_1_no_100_when_the_body_came_already_or_to_http_1_0_or_without_body() -> None:
@@ -304,9 +306,9 @@ def test_rfc9110_10_1_1_a_final_answer_replaces_100_and_ends_the_connection() ->
     server = Server(refuse).feed(post(3, b"Expect: 100-continue\r\n"))
     assert server.statuses == [403]
     assert b"Connection: close\r\n" in server.sent
-    assert server.session.ended
+    assert over(server)
     stays = Server(refuse).feed(post(3, b"Expect: 100-continue\r\n") + b"abc")
-    assert not stays.session.ended
+    assert not over(stays)
 
 
 def test_rfc9110_10_1_1_other_expectations_are_417() -> None:
@@ -338,7 +340,7 @@ def test_h09_an_early_answer_skips_a_small_body_and_keeps_the_connection() -> No
 def test_h09_an_early_answer_to_a_large_body_ends_the_connection() -> None:
     server = Server().feed(post(1_000_000))
     assert b"Connection: close\r\n" in server.sent
-    assert server.session.ended
+    assert over(server)
     server.feed(b"x" * 200_000)
     assert server.session.next_event() is None
     assert server.kinds == ["request"]
@@ -346,11 +348,11 @@ def test_h09_an_early_answer_to_a_large_body_ends_the_connection() -> None:
 
 def test_h09_an_endless_chunked_body_is_skipped_up_to_the_bound() -> None:
     server = Server(limits=HTTPLimits(max_discard=10)).feed(CHUNKED)
-    assert not server.session.ended
+    assert not over(server)
     server.feed(b"a\r\n0123456789\r\n")
-    assert not server.session.ended
+    assert not over(server)
     server.feed(b"1\r\n0\r\n")
-    assert server.session.ended
+    assert over(server)
     assert server.kinds == ["request"]
 
 
@@ -372,11 +374,13 @@ def test_respond_follows_the_method_and_the_status() -> None:
         server = Server(silent).feed(GET.replace(b"GET", method))
         server.session.respond(*arguments, **named)  # type: ignore[arg-type]
         server.pull()
-        assert not server.session.ended
+        assert not over(server)
         return server.sent
 
     assert answer(200, b"body", method=b"HEAD") == b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n"
-    assert answer(200, method=b"HEAD", headers=[("content-length", "9")]).endswith(b"Content-Length: 9\r\n\r\n")
+    assert answer(200, method=b"HEAD", headers=[("content-length", "9")]).endswith(
+        b"Content-Length: 9\r\n\r\n"
+    )
     assert answer(204) == b"HTTP/1.1 204 No Content\r\n\r\n"
     assert answer(304, headers=[("ETag", '"x"')]) == b'HTTP/1.1 304 Not Modified\r\nETag: "x"\r\n\r\n'
     assert answer(304, headers=[("Content-Length", "9")]).endswith(b"Content-Length: 9\r\n\r\n")
@@ -464,7 +468,7 @@ def test_a_streamed_response_of_known_length() -> None:
     server = Server(silent).feed(GET)
     session = server.session
     session.start_response(200, [("A", "b")], 5)
-    assert session.response_started
+    assert session.response_started is True
     session.send_body(b"")
     session.send_body(memoryview(b"abc"))
     with pytest.raises(Misuse):
@@ -477,7 +481,7 @@ def test_a_streamed_response_of_known_length() -> None:
     session.end_response()
     server.pull()
     assert server.sent == b"HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 5\r\n\r\nabcde"
-    assert not server.session.ended
+    assert not over(server)
 
 
 def test_a_streamed_response_in_chunks() -> None:
@@ -497,11 +501,11 @@ def test_a_streamed_response_to_http_1_0_ends_with_the_stream() -> None:
     server = Server(silent).feed(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
     server.session.start_response(200)
     server.session.send_body(b"abc")
-    assert not server.session.ended
+    assert not over(server)
     server.session.end_response()
     server.pull()
     assert server.sent == b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nabc"
-    assert server.session.ended
+    assert over(server)
 
 
 @pytest.mark.parametrize("length", [None, 10])
@@ -615,55 +619,55 @@ def test_h18_a_slow_head_has_a_total_deadline() -> None:
         if second >= 10:
             break
         server.feed(byte, float(second))
-        assert server.session.deadline == 10.0
+        assert due(server) == 10.0
     server.expire(9.9)
-    assert not server.session.ended
+    assert not over(server)
     server.expire(10.0)
     assert server.statuses == [408]
     failure = server.events[-1]
     assert isinstance(failure, Failed)
     assert isinstance(failure.error, TimedOut)
     assert failure.error.phase == "head"
-    assert server.session.deadline is None
-    assert server.session.ended
+    assert due(server) is None
+    assert over(server)
 
 
 def test_h18_the_second_head_counts_from_its_first_byte() -> None:
     server = Server().feed(GET, 1.0)
-    assert server.session.deadline == 76.0
+    assert due(server) == 76.0
     server.feed(b"G", 70.0)
-    assert server.session.deadline == 80.0
+    assert due(server) == 80.0
     server.feed(b"E", 79.0)
-    assert server.session.deadline == 80.0
+    assert due(server) == 80.0
     server.expire(80.0)
     assert server.statuses == [200, 408]
 
 
 def test_silence_ends_without_a_word() -> None:
     for server, deadline in ((Server(), 10.0), (Server().feed(GET, 1.0), 76.0)):
-        assert server.session.deadline == deadline
+        assert due(server) == deadline
         server.sent = b""
         server.expire(deadline)
-        assert server.session.ended
+        assert over(server)
         assert server.sent == b""
         assert "failed" not in server.kinds
 
 
 def test_idleness_after_a_late_answer_is_counted_from_the_next_tick() -> None:
     server = Server(silent).feed(GET, 1.0)
-    assert server.session.deadline is None
+    assert due(server) is None
     server.session.respond(200)  # a long time later, which no argument tells
-    assert server.session.deadline == 1.0
+    assert due(server) == 1.0
     server.expire(500.0)
-    assert not server.session.ended
-    assert server.session.deadline == 575.0
+    assert not over(server)
+    assert due(server) == 575.0
 
 
 def test_no_deadline_while_the_application_thinks() -> None:
     server = Server(silent).feed(GET + b"GET / HT", 1.0)
-    assert server.session.deadline is None
+    assert due(server) is None
     server.expire(1000.0)
-    assert not server.session.ended
+    assert not over(server)
 
 
 def test_a_complete_head_that_nobody_pulled_is_not_late() -> None:
@@ -688,12 +692,12 @@ def test_an_incomplete_head_after_a_pause_gets_a_deadline_again() -> None:
 
 def test_h18_a_body_has_a_least_rate() -> None:
     server = Server(silent).feed(post(100_000), 0.0)
-    assert server.session.deadline == 30.0
+    assert due(server) == 30.0
     for second in range(30):
         server.feed(b"x" * 1024, float(second))
     server.expire(30.0)
-    assert not server.session.ended
-    assert server.session.deadline == 60.0
+    assert not over(server)
+    assert due(server) == 60.0
     for second in range(30, 60):
         server.feed(b"x" * 1000, float(second))
     server.expire(60.0)
@@ -704,9 +708,9 @@ def test_h18_a_body_has_a_least_rate() -> None:
 def test_h18_a_body_may_have_a_total_deadline() -> None:
     server = Server(silent, HTTPLimits(body_timeout=40.0)).feed(post(10**6), 0.0)
     server.feed(b"x" * 100_000, 1.0)
-    assert server.session.deadline == 30.0
+    assert due(server) == 30.0
     server.expire(30.0)
-    assert server.session.deadline == 40.0
+    assert due(server) == 40.0
     server.feed(b"x" * 100_000, 39.0)
     server.expire(40.0)
     assert server.statuses == [408]
@@ -739,11 +743,11 @@ def test_h15_bytes_after_an_upgrade_belong_to_the_next_protocol() -> None:
     assert server.sent == (
         b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: b\r\nX: y\r\n\r\n"
     )
-    assert server.session.deadline is None
+    assert due(server) is None
     assert server.session.next_event() is None
     assert server.session.leftover() == b"\x81\x00more"
     assert server.session.leftover() == b""
-    assert not server.session.ended
+    assert not over(server)
     assert server.session.request_side is RequestSide.UPGRADED
 
 
@@ -786,3 +790,32 @@ def test_rfc9110_7_8_upgrades_that_are_misuse() -> None:
 
 def test_an_upgrade_that_is_refused_stays_http() -> None:
     assert Server().feed(UPGRADE + GET).statuses == [200, 200]
+
+
+class Watched(ServerSession):
+    __slots__ = ("__weakref__",)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", GET, GET[:9], GET + GET, post(9) + b"abc", CHUNKED + b"3\r\nab", UPGRADE + b"x", b"\0"]
+)
+def test_a_session_that_is_dropped_in_any_state_is_freed_at_once(data: bytes) -> None:
+    server = Server(silent, session=Watched()).feed(data)
+    session = server.session
+    assert isinstance(session, Watched)
+    watched = weakref.ref(session)
+    del session, server
+    assert watched() is None
+
+
+def test_an_end_that_comes_without_an_event_wakes_the_connection() -> None:
+    server = Server(limits=HTTPLimits(max_discard=1)).feed(CHUNKED)
+    woken: list[bool] = []
+    server.session.wake = lambda: woken.append(server.session.ended)
+    server.feed(b"5\r\nabcde\r\n")
+    assert woken == [True]
+    idle = ServerSession()
+    idle.start(0.0)
+    idle.wake = lambda: woken.append(idle.ended)
+    idle.expire(10.0)
+    assert woken == [True, True]

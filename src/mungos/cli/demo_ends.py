@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 
+from mungos.cli.demo_payloads import sized
 from mungos.core import Closed, Connection, Manager
 from mungos.tls.contract import Negotiated
 from mungos.websocket import CloseReceived, CloseStatus, Established, Message, Ping, Pong, Session
@@ -50,7 +51,7 @@ class End:
                 log.info("%s established as %s of %s", connection, self.role, self.path)
             case Message(data):
                 self.messages.append(data)
-                log.debug("%s ← %s", connection, _sized(data))
+                log.debug("%s ← %s", connection, sized(data))
             case Ping(data):
                 self.pings += 1
                 log.debug("%s ← ping of %d bytes, pong queued", connection, len(data))
@@ -61,7 +62,7 @@ class End:
                 log.info("%s ← close %d %s", connection, code, reason)
             case Closed():
                 self.closed = event
-                log.info("%s ended: %s, %s", connection, event.reason, event.detail)
+                log.info("%s ended: %s, told %s", connection, event.reason, self.close_code)
 
     @property
     def close_code(self) -> int | None:
@@ -90,7 +91,7 @@ class EchoServer:
     def answer(self, session: ServerConnection, data: str | bytes) -> None:
         """A message came."""
         session.send(data)
-        log.debug("%s → %s", session.connection, _sized(data))
+        log.debug("%s → %s", session.connection, sized(data))
 
 
 def describe(manager: Manager) -> tuple[str, ...]:
@@ -108,9 +109,3 @@ def describe(manager: Manager) -> tuple[str, ...]:
             line += f", {connection.unsent:,} bytes unsent, {connection.unread:,} unread"
         lines.append(f"{line}, made at {connection.origin}")
     return tuple(lines)
-
-
-def _sized(data: str | bytes) -> str:
-    if isinstance(data, str):
-        return f"text of {len(data.encode()):,} bytes"
-    return f"binary of {len(data):,} bytes"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 
-__all__ = ["SIZES", "binary", "first_difference", "text"]
+__all__ = ["SIZES", "binary", "first_difference", "sized", "text"]
 
 SIZES = (1, 125, 126, 8192, 65_536, 1_048_576)
-"""Bytes: both sides of the first change of a frame's length field (RFC 6455 section 5.2), the second at 65,536,
-and enough to fill every buffer on the way."""
+"""Bytes: on both sides of the first change of a frame's length field, beyond the second (RFC 6455 section
+5.2), and enough to fill every buffer on the way."""
 
 
 def binary(label: str, size: int) -> bytes:
@@ -37,3 +37,9 @@ def first_difference(sent: str | bytes, came: str | bytes) -> str | None:
         if one != other:
             return f"byte {at:,} of {len(ours):,} is {other:#04x}, sent was {one:#04x}"
     return f"{len(theirs):,} bytes came back, sent were {len(ours):,}"
+
+
+def sized(data: str | bytes) -> str:
+    """What a message is, in words."""
+    kind, size = ("text", len(data.encode())) if isinstance(data, str) else ("binary", len(data))
+    return f"{kind} message of {size:,} byte{'' if size == 1 else 's'}"

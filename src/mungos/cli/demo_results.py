@@ -9,10 +9,12 @@ from mungos.core import CloseReport
 from mungos.core.ledger import KINDS, Kind
 from mungos.tls.contract import Negotiated
 
-__all__ = ["STEPS", "Failure", "PairResult", "RunResult", "State", "StepResult"]
+__all__ = ["STEPS", "TIMES", "Failure", "PairResult", "RunResult", "State", "StepResult"]
 
 STEPS = ("handshake", "echo", "fragments", "ping", "closes", "manager")
 """What each pair goes through, in this order."""
+
+TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 class State(Enum):
@@ -88,7 +90,7 @@ class PairResult:
     @property
     def name(self) -> str:
         """The pair's name, client first."""
-        return "plain" if self.client is None else f"{self.client} × {self.server}"
+        return "plain" if self.client is None else f"{self.client} {TIMES} {self.server}"
 
     @property
     def ok(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -29,6 +30,7 @@ from mungos.websocket import attach as websocket
 __all__ = ["echo"]
 
 _ROOM = 1024 * 1024  # bytes unsent that a WebSocket may have before a message of full size is queued
+_MAX_DATAGRAMS_UNSENT = 256 * 1024  # bytes
 _FIRST_CLIENT_PORT = 1024
 
 
@@ -59,6 +61,7 @@ Examples:
     help="Whose pages may open a WebSocket; may be given several times. Without it: any.",
 )
 def echo(
+    *,
     listen: tuple[str, ...],
     tls_cert: Path | None,
     tls_key: Path | None,
@@ -87,7 +90,7 @@ def echo(
     with Manager(limits=Limits(close_within=close_within, half_open=True)) as manager:
         for url in urls:
             secure = tls if url.secure else None
-            listening(url, lambda url=url, secure=secure: echoing.listen(manager, url, secure, engine))
+            listening(url, partial(echoing.listen, manager, url, secure, engine))
         return serve_until_signalled(manager, close_within=close_within, quiet=quiet, verbose=verbose)
 
 
@@ -130,10 +133,10 @@ class _Echo:
             connection.end()
 
     def on_datagram(self, socket: DatagramConnection, event: object) -> None:
-        """udp. Services below port 1024 get no answer: two echoes would play with a forged datagram for ever."""
+        """udp. Ports below 1024 get no answer: two echoes would play with a forged datagram for ever."""
         if isinstance(event, Datagram) and event.peer.port >= _FIRST_CLIENT_PORT:
             # What UDP can't carry away is lost, as it may be anyway.
-            if socket.unsent <= Limits.send_high:
+            if socket.unsent <= _MAX_DATAGRAMS_UNSENT:
                 socket.send(event.data, event.peer)
 
     def on_http(self, session: http.ServerConnection, event: object) -> None:

@@ -10,7 +10,9 @@ from typing import cast
 import click
 
 from mungos import __version__
+from mungos.cli.printable import printable
 from mungos.cli.statuses import FAILED, STATUSES, Interrupted
+from mungos.errors import Misuse
 
 __all__ = ["program", "run"]
 
@@ -70,8 +72,10 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         status = program.main(arguments, prog_name="mungos", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
-        return error.exit_code
+        return _show(error)
+    except Misuse as error:
+        # An option's value that only the thing it is for could judge.
+        return _show(click.UsageError(printable(str(error))))
     except click.Abort:
         return 130
     except Interrupted as error:
@@ -81,3 +85,8 @@ def run(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     return status if isinstance(status, int) else 0
+
+
+def _show(error: click.ClickException) -> int:
+    error.show()
+    return error.exit_code

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import click
@@ -70,9 +71,8 @@ class _Logged(ServerConnection):
         """One line: method, target, status, bytes of the body, peer."""
         asked, self.asked = self.asked, None
         if asked is not None:
-            self.log(
-                f"{asked.method} {asked.target} {self.status} {self.body_bytes} {self.connection.remote}{remark}"
-            )
+            answer = f"{self.status} {self.body_bytes}"
+            self.log(f"{asked.method} {asked.target} {answer} {self.connection.remote}{remark}")
 
 
 @click.command(
@@ -91,6 +91,7 @@ Examples:
 @click.option("--hidden", is_flag=True, help="Serve names that begin with a dot, too.")
 @click.option("--cache-control", metavar="VALUE", help="Send a Cache-Control field with each file.")
 def serve(
+    *,
     directory: Path,
     listen: tuple[str, ...],
     tls_cert: Path | None,
@@ -119,7 +120,7 @@ def serve(
     log: Log = _silent if quiet else _access_log
     with Manager(limits=Limits(close_within=close_within)) as manager:
         for url in urls:
-            listening(url, lambda url=url: _listen(manager, url, files, tls, engine, log))
+            listening(url, partial(_listen, manager, url, files, tls, engine, log))
         return serve_until_signalled(manager, close_within=close_within, quiet=quiet, verbose=verbose)
 
 

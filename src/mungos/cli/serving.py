@@ -13,20 +13,20 @@ import click
 
 from mungos import CloseReport, Manager
 from mungos.cli.development_certificate import make_development_certificate
+from mungos.cli.engine_choice import checked_engine, engine_option
 from mungos.cli.printable import printable
 from mungos.cli.sizes import SECONDS
 from mungos.cli.statuses import FAILED, OK, NotStarted
 from mungos.errors import Misuse
-from mungos.tls import Credential, ServerConfig, TicketKeys, all_engines, select
+from mungos.tls import Credential, ServerConfig, TicketKeys, select
 from mungos.url import URL, parse
 
 __all__ = [
     "addresses",
-    "checked_engine",
     "listening",
     "say",
-    "server_options",
     "serve_until_signalled",
+    "server_options",
     "server_tls",
 ]
 
@@ -80,18 +80,6 @@ def server_options(command: Command) -> Command:
     return command
 
 
-def engine_option(command: Command) -> Command:
-    """`--tls-engine`."""
-    return click.option(
-        "--tls-engine",
-        "engine",
-        default="auto",
-        show_default=True,
-        metavar="NAME",
-        help="Which TLS engine; `mungos engines` lists them.",
-    )(command)
-
-
 def addresses(texts: tuple[str, ...], schemes: tuple[str, ...]) -> list[URL]:
     """The URLs to listen at. Raises UsageError for one that is none, or of another scheme."""
     found = []
@@ -106,18 +94,6 @@ def addresses(texts: tuple[str, ...], schemes: tuple[str, ...]) -> list[URL]:
             )
         found.append(url)
     return found
-
-
-def checked_engine(name: str) -> str:
-    """The engine's name. Raises UsageError for an unknown one, NotStarted for one that can't be used here."""
-    try:
-        select(name)
-    except Misuse as error:
-        known = {"auto", *(engine.name for engine in all_engines())}
-        if name in known:
-            raise NotStarted(f"{error}; see `mungos engines`") from None
-        raise click.UsageError(printable(str(error))) from None
-    return name
 
 
 def server_tls(

@@ -31,7 +31,7 @@ class Failure(click.ClickException):
     def show(self, file: object = None) -> None:
         """Write the line to standard error; what a peer put into it can't move the cursor."""
         del file
-        click.echo(f"mungos: {printable(self.message, keep='\n')}", err=True)
+        click.echo("mungos: " + printable(self.message, keep="\n"), err=True)
 
 
 class NotStarted(Failure):

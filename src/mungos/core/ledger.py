@@ -15,6 +15,7 @@ Kind = Literal["descriptor", "engine", "lookup", "thread", "timer"]
 KINDS: tuple[Kind, ...] = ("descriptor", "engine", "lookup", "thread", "timer")
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+_COMMANDS = os.path.join(_PACKAGE, "cli") + os.sep
 
 
 class Origin:
@@ -36,11 +37,12 @@ class Origin:
 
 
 def calling_place() -> Origin:
-    """The nearest place in the stack that is not inside this package."""
+    """The nearest place in the stack that is not inside this package; its commands count as outside."""
     frame = sys._getframe(1)
     here = frame
     while frame is not None:
-        if not frame.f_code.co_filename.startswith(_PACKAGE):
+        name = frame.f_code.co_filename
+        if not name.startswith(_PACKAGE) or name.startswith(_COMMANDS):
             return Origin(frame.f_code, frame.f_lineno)
         if frame.f_back is None:
             break

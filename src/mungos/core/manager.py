@@ -406,10 +406,14 @@ class Manager:
             yield
             return
 
+        asked = False
+
         def on_signal(number: int, _frame: FrameType | None) -> None:
-            hurry = self._closing is not None
-            log.info("%s: %s", signal.Signals(number).name, "cutting the close short" if hurry else "closing")
-            self.call_soon(self.begin_close, 0.0 if hurry else within)
+            # Only counted here: a signal may come in the middle of anything, a log line included. And the
+            # second may come before the turn that begins the close which the first one asked for.
+            nonlocal asked
+            hurry, asked = asked or self._closing is not None, True
+            self.call_soon(self._signalled, number, within, hurry)
 
         previous = {number: signal.signal(number, on_signal) for number in signals}
         try:
@@ -417,6 +421,10 @@ class Manager:
         finally:
             for number, handler in previous.items():
                 signal.signal(number, handler)
+
+    def _signalled(self, number: int, within: float | None, hurry: bool) -> None:
+        log.info("%s: %s", signal.Signals(number).name, "cutting the close short" if hurry else "closing")
+        self.begin_close(0.0 if hurry else within)
 
     def _turn(self, events: list[tuple[int, int]], now: float) -> None:
         self.now = now

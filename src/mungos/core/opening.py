@@ -141,7 +141,8 @@ class Opening:
             return CloseKind.REFUSED
         if error.errno in _UNREACHABLE:
             return CloseKind.UNREACHABLE
-        return CloseKind.BROKEN
+        # Accepted and reset before we had looked.
+        return CloseKind.PEER_RESET if isinstance(error, ConnectionResetError) else CloseKind.BROKEN
 
     def on_io(self) -> None:
         """The attempt under way has an answer."""

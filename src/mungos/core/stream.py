@@ -22,6 +22,7 @@ __all__ = ["Stream"]
 log = logging.getLogger("mungos.connection")
 
 _SECURING, _OPEN, _CLOSING, _CLOSED = Phase.SECURING, Phase.OPEN, Phase.CLOSING, Phase.CLOSED
+_WRITE_OPEN, _WRITE_ENDED = WriteSide.OPEN, WriteSide.ENDED
 _OPENED = Opened()
 _WRITABLE = Writable()
 _CHUNK = 256 * 1024
@@ -263,20 +264,44 @@ class Stream(Lifecycle):
     def _after(self, now: float) -> None:
         """After events: send, end, and see to the next deadline."""
         protocol = self.protocol
-        if protocol.unsent or self._out or self._secure is not None:
+        if self._secure is not None:
             self._flush(now)
+            if protocol.ended or self._output_lost:
+                self._settle(now)
+            self._reschedule(now)
+            return
+        if self._out:
+            self._flush(now)
+        elif unsent := protocol.unsent:
+            if unsent < self._limits.send_low and self.write_side is _WRITE_OPEN:
+                # The usual answer: small, and the kernel takes all of it.
+                parts = protocol.take(_CHUNK)
+                data = parts[0] if len(parts) == 1 else b"".join(parts)
+                try:
+                    sent = self._send(data)
+                except BlockingIOError:
+                    sent = 0
+                except OSError as error:
+                    self._out_size = len(data)
+                    self._send_broken(error)
+                    return
+                self.bytes_sent += sent
+                if sent < len(data):
+                    self._out.append(memoryview(data)[sent:])
+                    self._out_size = len(data) - sent
+                    self._flush(now)
+            else:
+                self._flush(now)
         if protocol.ended or self._output_lost:
             self._settle(now)
-        if self._secure is not None:
-            self._reschedule(now)
-        else:
+        if protocol.deadline is not None:
             deadline = protocol.deadline
-            if deadline is not None and deadline < self.timer_at and self.phase is not _CLOSED:
+            if deadline < self.timer_at and self.phase is not _CLOSED:
                 self.manager.schedule(self, deadline)
 
     def _flush(self, now: float) -> None:
         """Send what is queued, at most `bytes_per_turn`, as far as the wire takes it."""
-        if self.write_side is WriteSide.ENDED:
+        if self.write_side is _WRITE_ENDED:
             return
         protocol, secure, out = self.protocol, self._secure, self._out
         before = protocol.unsent
@@ -340,7 +365,7 @@ class Stream(Lifecycle):
                 self._rate_mark = self.bytes_sent
                 self._rate_at = now + self._limits.rate_window
                 self.manager.schedule(self, self._rate_at)
-        elif budget <= 0 and (protocol.unsent or secure is not None):
+        if budget <= 0 and not out and (protocol.unsent or secure is not None):
             self.wake()
         if self._stalled and protocol.unsent + self._out_size <= self._limits.send_low:
             self._stalled = False

@@ -1,5 +1,6 @@
 """HTTP/1.1, both sides, sans-I/O (RFC 9110, RFC 9112), and files over it."""
 
+from mungos.http.attach import ClientConnection, ServerConnection, connect, listen
 from mungos.http.client_session import ClientEvent, ClientSession, SendingSide, WaitingSide
 from mungos.http.dates import format_date, parse_date
 from mungos.http.errors import (
@@ -32,6 +33,7 @@ __all__ = [
     "CLIENT_LIMITS",
     "RULES",
     "SERVER_LIMITS",
+    "ClientConnection",
     "ClientEvent",
     "ClientSession",
     "Closable",
@@ -54,12 +56,15 @@ __all__ = [
     "ResponseSide",
     "Rule",
     "SendingSide",
+    "ServerConnection",
     "ServerEvent",
     "ServerSession",
     "UnsupportedMessage",
     "WaitingSide",
+    "connect",
     "decode_path",
     "format_date",
+    "listen",
     "media_type",
     "parse_date",
     "parse_head",

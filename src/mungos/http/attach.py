@@ -65,12 +65,6 @@ class ServerConnection(ServerSession):
         self.connection = connection
         self.user: object = None
 
-    def release(self) -> None:
-        """The connection has ended: a response under way is given up."""
-        if self.stream is not None:
-            self.stream.close()
-            self.stream = None
-
 
 class ClientConnection(ClientSession):
     """A client's session on a connection: what handlers of `connect` are called with.
@@ -106,8 +100,8 @@ def listen(
     Args:
         manager: where.
         url: http, https, or unix.
-        handler: called with the connection's session and an event: `Opened`, `Request`, `Data`, `EndOfMessage`,
-            `Writable`, `Closed`.
+        handler: called with the connection's session and an event: `Opened`, `Request`, `Data`,
+            `EndOfMessage`, `Writable`, `Closed`.
         tls: certificates; required for https. ALPN is answered with http/1.1 unless the configuration says
             otherwise.
         engine, limits, max_connections, access, user: as for `Manager.listen`.
@@ -149,8 +143,8 @@ def connect(
     Args:
         manager: where.
         url: http or https; its target is not asked for by itself.
-        handler: called with the connection's session and an event: `Opened`, `InformationalResponse`, `Response`,
-            `Data`, `EndOfMessage`, `Writable`, `Closed`.
+        handler: called with the connection's session and an event: `Opened`, `InformationalResponse`,
+            `Response`, `Data`, `EndOfMessage`, `Writable`, `Closed`.
         tls, server_name, engine, limits, user: as for `Manager.connect`.
         http_limits: of the session.
 
@@ -174,8 +168,10 @@ def connect(
 
 
 def with_alpn(config: Config) -> Config:
-    """The configuration with ALPN's "http/1.1" (RFC 7301 section 6) where it names no protocol; one result for
-    each configuration, so that engines share what they derive from it."""
+    """The configuration with ALPN's "http/1.1" (RFC 7301 section 6) where it names no protocol.
+
+    There is one result for each configuration, so that engines share what they derive from it.
+    """
     if config.alpn:
         return config
     known = _configured.get(config)

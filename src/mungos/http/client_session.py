@@ -166,6 +166,7 @@ class ClientSession(Outgoing):
             and not self._input_ended
             and self._read < _UPGRADED
             and self._write == _S_REQUEST
+            and not (self._read == _REQUEST and self._buffer)
             and len(self._asked) < self._max_pipelined
             and (not self._asked or self._asked[-1].method in _IDEMPOTENT)
         )
@@ -396,6 +397,7 @@ class ClientSession(Outgoing):
                 self._pace.restart(now)
                 self.deadline = self._pace.deadline
             self._pace.add(size)
+            self._hungry = False
         return size
 
     def receive_eof(self, now: float, truncated: bool) -> None:
@@ -418,9 +420,7 @@ class ClientSession(Outgoing):
 
     def _next_unasked(self) -> Failed | None:
         if self._buffer:
-            return self._fail(
-                violation(Rule.UNASKED_BYTES, f"{len(self._buffer) - self._at} bytes that answer no request")
-            )
+            return self._fail(self._unasked())
         return None
 
     def _next_head(self) -> ClientEvent | None:
@@ -538,10 +538,17 @@ class ClientSession(Outgoing):
         elif not self._accepting or (self._input_ended and not self._buffer):
             self._finish()
             self._read = _NOTHING
+        elif self._buffer:
+            # RFC 9112 section 9.2: a request made now, at this event, must not get them for its response.
+            self._fail_later(self._unasked())
         else:
             self._read = _REQUEST
             self.deadline = self._now + self.limits.keep_alive_timeout
         return event
+
+    def _unasked(self) -> HTTPError:
+        size = len(self._buffer) - self._at
+        return violation(Rule.UNASKED_BYTES, f"{size} bytes that answer no request")
 
     def _wait(self) -> None:
         return
@@ -574,7 +581,6 @@ class ClientSession(Outgoing):
                 self._fail_later(late)
         elif self._read == _REQUEST:
             self._finish()
-            self._wake()
         else:
             self.deadline = None
 
@@ -584,7 +590,12 @@ class ClientSession(Outgoing):
         self._accepting = False
         if not self.ended and self._read == _REQUEST:
             self._finish()
-            self._wake()
+
+    def release(self) -> None:
+        """The connection is gone: every sender raises Closed. `unanswered` still tells what was asked."""
+        self._finish()
+        self._read = _NOTHING
+        self._drop_output()
 
     def leftover(self) -> bytes:
         """Bytes received behind the response that left HTTP; they are handed out once."""
@@ -613,8 +624,10 @@ class ClientSession(Outgoing):
         if self._read not in (_END, _FAILURE):
             self._read = _NOTHING
             self._body = self._pace = None
+        self._wake()
 
     def _fail(self, error: ProtocolError | TimedOut) -> Failed:
+        error.__traceback__ = None  # its frames hold this session, and whoever pulls it
         self._read = _NOTHING
         self._finish()
         return Failed(error)
@@ -633,7 +646,8 @@ class ClientSession(Outgoing):
             self.wake()
 
     def _refuse(self, call: str) -> NoReturn:
-        if self.ended or not self._accepting or self._last or self._input_ended:
+        unasked = self._read == _REQUEST and self._buffer
+        if self.ended or not self._accepting or self._last or self._input_ended or unasked:
             raise Closed(f"{call}: the session has ended, or is about to")
         raise Misuse(
             f"{call}: the reading side waits for {WaitingSide(self._read).name}, the sending side for "

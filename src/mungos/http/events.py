@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from mungos.http.headers import NO_HEADERS, Headers, list_of_tokens
+from mungos.http.heads import read_fields
 
 __all__ = ["END_OF_MESSAGE", "Data", "EndOfMessage", "InformationalResponse", "Request", "Response"]
+
+
+_SPECIAL: Final = frozenset({"HEAD", "CONNECT"})
 
 
 class Request:
@@ -21,11 +25,12 @@ class Request:
     """
 
     __slots__ = (
+        "_fields",
         "_headers",
         "_minor",
         "_table",
+        "_text",
         "expects_continue",
-        "fields",
         "has_body",
         "keep_alive",
         "method",
@@ -37,29 +42,44 @@ class Request:
         method: str,
         target: str,
         minor: int,
-        fields: list[tuple[str, str]],
-        table: dict[str, str],
+        fields: list[tuple[str, str]] | None,
+        table: dict[str, str] | None,
         keep_alive: bool,
         expects_continue: bool,
         has_body: bool,
+        text: str = "",
     ) -> None:
         self.method = method
         self.target = target
         self._minor = minor
-        self.fields = fields
+        self._fields = fields
         self._table = table
+        self._text = text
         self.keep_alive = keep_alive
         self.expects_continue = expects_continue
         self.has_body = has_body
         self._headers: Headers | None = None
 
     @property
+    def is_plain(self) -> bool:
+        """HTTP/1.1, and a method whose response is framed like any other's."""
+        return self._minor == 1 and self.method not in _SPECIAL
+
+    @property
     def headers(self) -> Headers:
         """The fields, found by name without regard to case."""
         headers = self._headers
         if headers is None:
-            headers = self._headers = Headers(self.fields, self._table)
+            if self._fields is None or self._table is None:
+                self._fields, self._table = read_fields(self._text)
+                self._text = ""
+            headers = self._headers = Headers(self._fields, self._table)
         return headers
+
+    @property
+    def fields(self) -> list[tuple[str, str]]:
+        """Pairs of name and value as sent, in order."""
+        return self.headers.fields
 
     @property
     def version(self) -> tuple[int, int]:
@@ -98,17 +118,18 @@ class Request:
             rest = target.partition("://")[2]
             cut = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
             return rest[:cut]
-        return self._table.get("host", "")
+        return self.headers.get("host") or ""
 
     @property
     def upgrade(self) -> tuple[str, ...]:
         """The protocols, in lower case, that the client offers to change to (RFC 9110 section 7.8)."""
-        offer = self._table.get("upgrade")
+        headers = self.headers
+        offer = headers.get("upgrade")
         # Upgrade is for one hop: without the connection option, or from HTTP/1.0, it is not meant for us.
         if (
             offer is None
             or not self._minor
-            or "upgrade" not in list_of_tokens(self._table.get("connection", ""))
+            or "upgrade" not in list_of_tokens(headers.get("connection") or "")
         ):
             return ()
         return tuple(list_of_tokens(offer))

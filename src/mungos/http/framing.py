@@ -98,12 +98,15 @@ class StreamBody:
         return None
 
     def decode(self, buffer: bytes, start: int) -> tuple[bytes, int]:
-        data = buffer[start:]
-        if self._left is not None:
-            self._left -= len(data)
-            if self._left < 0:
-                raise violation(Rule.BODY_TOO_LONG, f"body over the limit of {self._limits.max_body} bytes")
-        return data, len(buffer)
+        left = self._left
+        if left is None:
+            return buffer[start:], len(buffer)
+        # What is good before the fault is handed out first, however the bytes were cut.
+        if not left and start < len(buffer):
+            raise violation(Rule.BODY_TOO_LONG, f"body over the limit of {self._limits.max_body} bytes")
+        end = min(start + left, len(buffer))
+        self._left = left - (end - start)
+        return buffer[start:end], end
 
     def finish(self) -> None:
         self.ended = True
@@ -152,7 +155,7 @@ class ChunkedBody:
             if not pieces:
                 raise
             # What was good before the fault is handed out first, however the bytes were cut.
-            self._error = error
+            self._error = error.with_traceback(None)
         return pieces[0] if len(pieces) == 1 else b"".join(pieces), at
 
     def finish(self) -> None:

@@ -21,7 +21,7 @@ _VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")  # RFC 9110 section 5.5: no CR,
 
 # Fields that decide where a message ends or whether the connection goes on: the session writes them itself.
 _MANAGED: Final = frozenset(
-    {"connection", "content-length", "date", "host", "keep-alive", "transfer-encoding"}
+    {"connection", "content-length", "date", "expect", "host", "keep-alive", "transfer-encoding"}
 )
 
 # Names of fields sent, once checked; an application has a handful of them, and the bound stands if not.

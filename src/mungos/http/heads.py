@@ -13,7 +13,15 @@ from typing import Final, NoReturn
 from mungos.http.errors import Rule, violation
 from mungos.http.limits import HTTPLimits
 
-__all__ = ["RequestHead", "ResponseHead", "parse_fields", "parse_head", "parse_status_head"]
+__all__ = [
+    "RequestHead",
+    "ResponseHead",
+    "parse_fields",
+    "parse_head",
+    "parse_status_head",
+    "read_fields",
+    "scan_head",
+]
 
 Fields = list[tuple[str, str]]
 Table = dict[str, str]
@@ -36,12 +44,17 @@ _STATUS_LINE: Final = re.compile(rf"HTTP/([0-9])\.([0-9]) ([1-9][0-9][0-9])(?: (
 # Possessive, so a hostile line costs one pass. A value that ends with a blank is left to the slow way.
 _FIELD: Final = re.compile(rf"\r\n({_TCHAR}++):[ \t]*+({_TEXT}*+)(?<![ \t])(?=\r\n)")
 
+# A whole head of the usual kind: origin-form, a version that is spoken, at least one field, no folding.
+_USUAL_HEAD: Final = re.compile(
+    rf"({_TCHAR}++) (/{_TARGET}*+) HTTP/1\.([01])((?:\r\n{_TCHAR}++:{_TEXT}*+)++)\r\n\r\n".encode("latin-1")
+)
+
 _VERSION_BEGUN: Final = r"(?:H(?:T(?:T(?:P(?:/(?:[0-9](?:\.[0-9]?)?)?)?)?)?)?)?"
 _REQUEST_LINE_BEGUN: Final = re.compile(
     rf"(?:{_TCHAR}++(?: (?:{_TARGET}++(?: {_VERSION_BEGUN})?)?)?)?".encode("latin-1")
 )
 _STATUS_LINE_BEGUN: Final = re.compile(
-    rf"{_VERSION_BEGUN}|HTTP/[0-9]\.[0-9](?: (?:[1-9](?:[0-9](?:[0-9](?: {_TEXT}*+)?)?)?)?)?".encode(
+    rf"HTTP/[0-9]\.[0-9](?: (?:[1-9](?:[0-9](?:[0-9](?: {_TEXT}*+)?)?)?)?)?|{_VERSION_BEGUN}".encode(
         "latin-1"
     )
 )
@@ -93,6 +106,65 @@ def parse_head(buffer: bytes | bytearray, start: int, limits: HTTPLimits) -> Req
                     _check_target(method, target)
                 return end + 4, method, target, int(minor), fields, table
     return _parse_slowly(buffer, start, limits)
+
+
+def scan_head(
+    buffer: bytes | bytearray, start: int, limits: HTTPLimits
+) -> tuple[int, str, str, int, str, str, bool] | None:
+    """The way of nearly every request: one expression checks the head, and its fields stay one text.
+
+    Args:
+        buffer, start, limits: as for `parse_head`.
+
+    Returns:
+        Index after the head, method, target, minor version, the field lines each after its CRLF, the
+        Connection field's value in lower case ("" without one), and whether other fields have to be read
+        (by `read_fields`) to know where the message ends. None where `parse_head` has to decide: an unusual
+        head, a bad one, or not all of it.
+    """
+    head = _USUAL_HEAD.match(buffer, start)
+    if head is None:
+        return None
+    end = head.end()
+    if end - start > limits.max_line:
+        return None
+    method, target, minor, lines = head.groups()
+    # A field line has four bytes at least.
+    if len(lines) > 4 * limits.max_headers and lines.count(b"\r\n") > limits.max_headers:
+        return None
+    if method == b"CONNECT":
+        return None
+    text = lines.decode("latin-1")
+    lower = text.lower()
+    at = lower.find("\r\nhost:") + 7
+    # RFC 9112 section 3.2: one Host, and a good one; which rule is broken otherwise is said by `parse_head`.
+    if at < 7 or "\r\nhost:" in lower[at:]:
+        return None
+    stop = text.find("\r\n", at)
+    if _HOST.fullmatch((text[at:stop] if stop >= 0 else text[at:]).strip(" \t")) is None:
+        return None
+    connection = ""
+    decisive = "\r\ncontent-length:" in lower or "\r\ntransfer-encoding:" in lower or "\r\nexpect:" in lower
+    at = lower.find("\r\nconnection:") + 13
+    if at >= 13:
+        stop = lower.find("\r\n", at)
+        connection = (lower[at:stop] if stop >= 0 else lower[at:]).strip(" \t")
+        decisive = decisive or "\r\nconnection:" in lower[at:]
+    return (
+        end,
+        method.decode("latin-1"),
+        target.decode("latin-1"),
+        1 if minor == b"1" else 0,
+        text,
+        connection,
+        decisive,
+    )
+
+
+def read_fields(text: str) -> tuple[Fields, Table]:
+    """The fields of the text that `scan_head` returned: as sent, and by lower-case name."""
+    fields = _read_fields(text + "\r\n")
+    return fields, _table(fields)
 
 
 def parse_status_head(buffer: bytes | bytearray, start: int, limits: HTTPLimits) -> ResponseHead | None:
@@ -241,8 +313,9 @@ def _inspect(buffer: bytes | bytearray, start: int, limits: HTTPLimits, *, reque
     if first < 0 and line.endswith(b"\r"):
         line = line[:-1]
     begun = line[: limits.max_line]
-    if (_REQUEST_LINE_BEGUN if request else _STATUS_LINE_BEGUN).fullmatch(begun) is None:
-        _refuse_line_end(begun)
+    good = (_REQUEST_LINE_BEGUN if request else _STATUS_LINE_BEGUN).match(begun)
+    if good is None or good.end() < len(begun):
+        _refuse_line_end(begun, good)
         rule, name = (Rule.REQUEST_LINE, "request") if request else (Rule.STATUS_LINE, "status")
         raise violation(rule, f"not a {name} line: {begun[:40]!r}")
     if len(line) > limits.max_line:
@@ -280,8 +353,9 @@ def _inspect_fields(
             if count > limits.max_headers:
                 raise violation(Rule.FIELDS_TOO_MANY, f"more than {limits.max_headers} fields")
         begun = line[: limits.max_line]
-        if _FIELD_BEGUN.fullmatch(begun) is None:
-            _refuse_line_end(begun)
+        good = _FIELD_BEGUN.match(begun)
+        if good is None or good.end() < len(begun):
+            _refuse_line_end(begun, good)
             if begun[:1] in (b" ", b"\t"):  # RFC 9112 section 5.2
                 raise violation(Rule.FIELD_FOLDED, "a field line begins with a blank: folding is obsolete")
             raise violation(Rule.FIELD_LINE, f"not a field line: {begun[:40]!r}")
@@ -301,10 +375,10 @@ def _inspect_fields(
         at = stop + 2
 
 
-def _refuse_line_end(line: bytes) -> None:
-    """RFC 9112 section 2.2: only CRLF ends a line; a bare CR or LF is refused by its own name."""
-    for byte, name in ((b"\r", "CR"), (b"\n", "LF")):
-        if byte in line:
-            raise violation(
-                Rule.LINE_END, f"bare {name} in a head: lines end with CRLF (RFC 9112 section 2.2)"
-            )
+def _refuse_line_end(line: bytes, good: re.Match[bytes] | None) -> None:
+    """RFC 9112 section 2.2: only CRLF ends a line; a bare CR or LF, where it is what ends the good part of a
+    line, is refused by its own name."""
+    at = 0 if good is None else good.end()
+    name = {b"\r": "CR", b"\n": "LF"}.get(line[at : at + 1])
+    if name is not None:
+        raise violation(Rule.LINE_END, f"bare {name} in a head: lines end with CRLF (RFC 9112 section 2.2)")

@@ -27,12 +27,14 @@ class Outgoing:
         self._pull_when_low = False
 
     def take(self, limit: int) -> list[Buffer]:
-        """Hand out queued output, at most `limit` bytes; a buffer that doesn't fit is divided, not copied."""
+        """Hand out queued output, at most `limit` bytes (one where it is less); a buffer that doesn't fit is
+        divided, not copied."""
         out = self._out
         if self.unsent <= limit:
             self._out = []
             self.unsent = 0
         else:
+            limit = max(limit, 1)
             taken = 0
             count = 0
             for count, buffer in enumerate(out):  # noqa: B007 - where the loop stopped is used below
@@ -44,10 +46,15 @@ class Outgoing:
                 view = memoryview(self._out[0])
                 head.append(view[:room])
                 self._out[0] = view[room:]
-            self.unsent -= max(limit, 0)
+            self.unsent -= limit
             out = head
         if self._pull_when_low and self.unsent <= self._high:
             self._pull_when_low = False
             if self.wake is not None:
                 self.wake()
         return out
+
+    def _drop_output(self) -> None:
+        """Nobody takes it any more."""
+        self._out = []
+        self.unsent = 0

@@ -26,7 +26,7 @@ from mungos.http.framing import (
     request_framing,
 )
 from mungos.http.headers import NO_FIELDS, FieldLines, encode_fields, list_of_tokens
-from mungos.http.heads import parse_head
+from mungos.http.heads import parse_head, read_fields, scan_head
 from mungos.http.limits import SERVER_LIMITS, HTTPLimits
 from mungos.http.outgoing import Outgoing
 from mungos.http.pacing import BodyPace
@@ -63,6 +63,7 @@ _HEAD, _BODY, _END, _RESPONSE, _UPGRADED, _FAILURE, _NOTHING = (side.value for s
 _W_REQUEST, _W_HEAD, _W_BODY, _W_NEXT = (side.value for side in ResponseSide)
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+_PLAIN: Final = frozenset(range(200, 600)) - BODILESS
 _KEEPS: Final = {"keep-alive": True, "Keep-Alive": True, "close": False}  # nearly all Connection fields
 _JOIN_BELOW: Final = 16 * 1024  # bytes of a body that are cheaper to copy than to send apart
 
@@ -198,6 +199,7 @@ class ServerSession(Outgoing):
                 self._pace.restart(now)
                 self.deadline = self._pace.deadline
             self._pace.add(size)
+            self._hungry = False
         return size
 
     def receive_eof(self, now: float, truncated: bool) -> None:
@@ -233,28 +235,40 @@ class ServerSession(Outgoing):
         limits = self.limits
         method = ""
         try:
-            head = parse_head(buffer, self._at, limits)
-            if head is None:
-                return self._next_head_incomplete()
-            end, method, target, minor, fields, table = head
+            scanned = scan_head(buffer, self._at, limits)
+            fields: list[tuple[str, str]] | None = None
+            table: dict[str, str] | None = None
+            text = ""
+            if scanned is not None:
+                end, method, target, minor, text, connection, decisive = scanned
+                if decisive:
+                    fields, table = read_fields(text)
+            else:
+                head = parse_head(buffer, self._at, limits)
+                if head is None:
+                    return self._next_head_incomplete()
+                end, method, target, minor, fields, table = head
+                connection = table.get("connection", "")
             length: int | Framing = 0
-            if "content-length" in table or "transfer-encoding" in table:
-                length = request_framing(minor, table, limits)
             keep = minor > 0
-            connection = table.get("connection")
-            if connection is not None:
+            expects = False
+            if connection:
                 # RFC 9112 section 9.3
                 known = _KEEPS.get(connection)
-                if known is None:
-                    options = list_of_tokens(connection)
+                if known is None or table is not None:
+                    options = list_of_tokens(connection if table is None else table["connection"])
                     keep = "close" not in options and (keep or "keep-alive" in options)
                 else:
                     keep = known
-            expects = False
-            if "expect" in table and minor:  # RFC 9110 section 10.1.1
-                if table["expect"].lower() != "100-continue":
-                    raise violation(Rule.EXPECTATION, f"expectation unknown here: {table['expect'][:40]!r}")
-                expects = length != 0
+            if table is not None:
+                if "content-length" in table or "transfer-encoding" in table:
+                    length = request_framing(minor, table, limits)
+                if "expect" in table and minor:  # RFC 9110 section 10.1.1
+                    if table["expect"].lower() != "100-continue":
+                        raise violation(
+                            Rule.EXPECTATION, f"expectation unknown here: {table['expect'][:40]!r}"
+                        )
+                    expects = length != 0
         except HTTPError as error:
             return self._fail(error, method)
         if end == len(buffer):
@@ -264,7 +278,7 @@ class ServerSession(Outgoing):
                 keep = False
         else:
             self._at = end
-        request = Request(method, target, minor, fields, table, keep, expects, length != 0)
+        request = Request(method, target, minor, fields, table, keep, expects, length != 0, text)
         self.request = request
         self._keep = keep
         self._idle = False
@@ -384,6 +398,29 @@ class ServerSession(Outgoing):
         size = len(body)
         if status in BODILESS and size:
             raise Misuse(f"a {status} response has no body ({size} bytes given)")
+        if (
+            headers is NO_FIELDS
+            and self._keep
+            and self._read != _BODY
+            and status in _PLAIN
+            and size <= _JOIN_BELOW
+        ):
+            request = self.request
+            if request is not None and request.is_plain:
+                # The usual answer to the usual request: nothing to decide.
+                answer = b"".join(
+                    (
+                        status_line(status),
+                        b"" if self._date is None else b"Date: %b\r\n" % self._date(),
+                        b"" if content_type is None else _content_type_line(content_type),
+                        b"Content-Length: %d\r\n\r\n" % size,
+                        body,
+                    )
+                )
+                self._out.append(answer)
+                self.unsent += len(answer)
+                self._complete()
+                return
         head = self._head(status, headers, content_type, size, whole=True)
         if not size or self.request.method == "HEAD":  # type: ignore[union-attr]
             self._out.append(head)
@@ -602,7 +639,6 @@ class ServerSession(Outgoing):
             self.deadline = now + limits.keep_alive_timeout
         elif self._at == len(self._buffer):
             self._finish()
-            self._wake()
         elif not self._hungry or self._pull_when_low:
             self.deadline = None  # it is not the client who is waited for
         else:
@@ -616,9 +652,17 @@ class ServerSession(Outgoing):
         self._now = now
         if self._write in (_W_REQUEST, _W_NEXT):
             self._finish()
-            self._wake()
         else:
             self._keep = False
+
+    def release(self) -> None:
+        """The connection is gone: the response under way is given up, and every sender raises Closed."""
+        stream, self.stream = self.stream, None
+        if stream is not None:
+            stream.close()
+        self._finish()
+        self._read = _NOTHING
+        self._drop_output()
 
     def leftover(self) -> bytes:
         """Bytes received behind the request that left HTTP; they are handed out once."""
@@ -744,9 +788,11 @@ class ServerSession(Outgoing):
         if self._read not in (_END, _FAILURE):
             self._read = _NOTHING
             self._body = self._pace = None
+        self._wake()
 
     def _fail(self, error: ProtocolError | TimedOut, method: str = "") -> Failed:
         """Queue the answer that `error` deserves, unless one is under way; end."""
+        error.__traceback__ = None  # its frames hold this session, and whoever pulls it
         if self._write in (_W_REQUEST, _W_HEAD):
             status = status_of(error)
             text = f"{status} {reason_of(status)}\n".encode("ascii")

@@ -41,7 +41,7 @@ def path_components(path: str) -> tuple[str, ...]:
         HTTPError: a component is "..", before or after decoding, or the path can't be decoded (`Rule.PATH`).
     """
     components = decode_path(path).split("/")
-    if components[0]:
+    if components[0] or len(components) == 1:
         raise violation(Rule.PATH, f"not an absolute path: {path[:80]!r}")
     if ".." in components:
         raise violation(Rule.PATH, f"path {path[:80]!r} leads upwards")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mungos.websocket.attach import ClientConnection, ServerConnection, connect, listen, upgrade
 from mungos.websocket.client_session import ClientSession
 from mungos.websocket.close_codes import CloseCode, FloodRefused, InvalidText, MessageTooBig, close_code
 from mungos.websocket.events import CloseReceived, CloseStatus, Established, Event, Message, Ping, Pong
@@ -11,6 +12,7 @@ from mungos.websocket.session import Session
 from mungos.websocket.states import State
 
 __all__ = [
+    "ClientConnection",
     "ClientSession",
     "CloseCode",
     "CloseReceived",
@@ -26,8 +28,12 @@ __all__ = [
     "Ping",
     "Pong",
     "Rejection",
+    "ServerConnection",
     "ServerSession",
     "Session",
     "State",
     "close_code",
+    "connect",
+    "listen",
+    "upgrade",
 ]

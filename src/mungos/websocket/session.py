@@ -251,6 +251,8 @@ class Session(Outgoing):
         if not self._left and not self._message.kind:
             # The usual case, by the shortest way: a message in one frame, all of it here.
             buffer = self._buffer
+            if len(buffer) == self._start:
+                return self._starve()
             try:
                 header = scan_frame(buffer, self._start)
             except ProtocolError as error:
@@ -314,6 +316,12 @@ class Session(Outgoing):
             self._send_close(encode_close(self._going_away, ""))
             self._arm(now)
             self._wake()
+
+    def release(self) -> None:
+        """The connection is gone: nothing waits any more, and every sender raises."""
+        if self._state is not _CLOSED:
+            self._finish()
+        self._drop_output()
 
     def leftover(self) -> bytes:
         """Bytes received but not consumed."""
@@ -662,6 +670,8 @@ class Session(Outgoing):
             raise Closed("the session was closed on this side")
         if self._error is not None:
             raise Broken(f"the session has failed: {self._error}")
+        if self._received is None:
+            raise Broken(f"the connection ended without a Close frame ({self.detail.code})")
         raise Broken(f"the peer closed the session with status code {self.detail.code}")
 
     def _refuse_size(self, size: int) -> None:

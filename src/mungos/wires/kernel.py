@@ -244,7 +244,8 @@ class KernelWire:
 
     def __init__(self) -> None:
         self._poller = make_poller()
-        self._lock = threading.Lock()
+        # Reentrant: a signal's handler may wake in the middle of a wake.
+        self._lock = threading.RLock()
         self._closed = False
         self._wake_read, self._wake_write = _wake_pair()
         self._poller.register(self._wake_read, 1)
@@ -389,7 +390,7 @@ class KernelWire:
 
     def forked(self) -> None:
         # The poller is shared with the parent: nothing may be unregistered, only our copies released.
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         for holder in list(self._holders.values()):
             sock, holder._socket = holder._socket, None
             if sock is not None:

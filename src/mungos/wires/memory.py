@@ -295,11 +295,9 @@ class MemoryListener(_Node):
 
     def accept(self) -> MemoryStream | None:
         self._check()
-        while self._queue:
+        if self._queue:
+            # A client that has gone meanwhile is accepted all the same: what it sent, and its end, still count.
             client = self._queue[0]
-            if client.closed:
-                self._queue.popleft()
-                continue
             local = Address(client.remote.host, client.remote.port, client.remote.family)
             stream = MemoryStream(self.network, self.wire, local, client.local)
             self._queue.popleft()
@@ -308,6 +306,7 @@ class MemoryListener(_Node):
             if waiting is not None:
                 stream._inbox += waiting._inbox
                 stream._ended = waiting._ended
+                stream._reset = waiting._reset
                 waiting.closed = True
                 self.network.free_fd()
             MemoryStream.join(stream, client)

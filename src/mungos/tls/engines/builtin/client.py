@@ -350,7 +350,7 @@ class ClientHandshake(Handshake):
             # RFC 7301 section 3.1: the answer is one of those that were offered.
             if name not in self.prepared.alpn:
                 raise IllegalParameter(f"EncryptedExtensions: protocol {name!r} was not offered")
-            self._alpn = name.decode("utf-8")
+            self._alpn = name.decode("ascii")
         self.transcript.add(message)
         if self._session is not None:
             self._chain = self._session.peer_chain

@@ -36,6 +36,7 @@ from mungos.tls.engines.builtin.records import (
     HEADER_LENGTH,
     MAX_CIPHERTEXT,
     MAX_PLAINTEXT,
+    OVERHEAD,
     ContentType,
     Opener,
     check_header,
@@ -46,27 +47,22 @@ from mungos.tls.engines.builtin.suites import Suite
 from mungos.tls.engines.builtin.writing import WritingHalf
 
 __all__ = [
-    "MAX_EMPTY_RECORDS",
     "MAX_HANDSHAKE_MESSAGE",
-    "MAX_IDLE_RECORDS",
-    "MAX_KEY_UPDATES",
+    "MAX_QUIET",
     "BuiltinEngine",
 ]
 
 MAX_HANDSHAKE_MESSAGE = 131_072
 """Bytes of one handshake message; a certificate chain is the only one that comes near."""
 
-MAX_EMPTY_RECORDS = 64
-"""Records of application data without content, in a row."""
-
-MAX_KEY_UPDATES = 32
-"""KeyUpdates in a row, without data between them."""
-
-MAX_IDLE_RECORDS = 32
-"""change_cipher_spec records and warnings of one session, taken together."""
+MAX_QUIET = 64
+"""Empty records, change_cipher_spec records, warnings, tickets and KeyUpdates that may come in a row, without
+data between them."""
 
 _CHANGE_CIPHER_SPEC = b"\x01"
 _APPLICATION_DATA = int(ContentType.application_data)
+_INNER_OVERHEAD = OVERHEAD - HEADER_LENGTH
+_LEAST_UNREAD = HEADER_LENGTH + MAX_CIPHERTEXT + 64  # with less room than a record, nothing would move
 _COPIED = 2048  # bytes up to which a copy is cheaper than a view
 
 # Section 5.1: these can stand right before a key change, and end with their record. A HelloRetryRequest
@@ -85,30 +81,32 @@ _ALIGNED = frozenset(
 class BuiltinEngine(WritingHalf):
     """A session, made by `BUILTIN.client` or `BUILTIN.server`; see `mungos.tls.contract.Engine`.
 
-    A cap on unsent bytes that is smaller than one record counts as one record.
+    A cap on unread or unsent bytes below one record counts as one record. A record is taken when
+    its size on the wire fits below the cap on unread bytes.
     """
 
     __slots__ = (
         "_after",
+        "_closed_there",
         "_deaf",
-        "_empty_records",
         "_events",
         "_exporter",
         "_foreign",
         "_foreign_lost",
         "_handshake",
         "_handshake_timeout",
-        "_idle_records",
         "_incoming",
-        "_key_updates",
         "_max_unread",
         "_messages",
         "_opener",
         "_prepared",
+        "_quiet",
         "_read_secret",
+        "_reader",
         "_server_name",
         "_skip",
         "_tickets",
+        "_truncated",
         "deadline",
         "ending",
         "exact_alerts",
@@ -132,7 +130,7 @@ class BuiltinEngine(WritingHalf):
         self.ending: Failed | None = None
         self._prepared = prepared
         self._handshake_timeout = prepared.handshake_timeout
-        self._max_unread = max(prepared.max_unread, 1)
+        self._max_unread = max(prepared.max_unread, _LEAST_UNREAD)
         self._server_name = server_name
         self._handshake: ClientHandshake | ServerHandshake | None
         if isinstance(prepared, PreparedClient):
@@ -145,15 +143,16 @@ class BuiltinEngine(WritingHalf):
         self._incoming = bytearray()  # the beginning of a record
         self._messages = bytearray()  # the beginning of a handshake message
         self._opener: Opener | None = None
+        self._reader: Opener | None = None  # the opener, while nothing but application data is expected
         self._read_secret = self._exporter = b""
         self._tickets: TicketKeeper | None = None
+        self._closed_there = False  # the peer's close_notify came
         self._deaf = False  # the peer's direction is over: what still comes is not looked at
         self._skip = 0  # bytes of refused 0-RTT that may still be passed over
-        self._empty_records = 0
-        self._key_updates = 0
-        self._idle_records = 0
+        self._quiet = 0
         self._foreign = bytearray()  # what followed the peer's close_notify
         self._foreign_lost = False
+        self._truncated = False  # the stream ended without close_notify
 
     def __repr__(self) -> str:
         return (
@@ -174,38 +173,44 @@ class BuiltinEngine(WritingHalf):
 
     def receive(self, data: Buffer, now: float) -> int:
         """Open the records in `data`. Returns bytes taken: fewer than given when `max_unread` is reached."""
-        if self._deaf:
-            self._keep_foreign(data)
-            return len(data)
-        if self.unread >= self._max_unread:
-            return 0
+        reader = self._reader
+        if reader is None or self._incoming:
+            return self._receive(data, 0)
+        # The common case, spelled out because it is the hot path: whole records of data in an open session.
+        # Whatever else comes leaves the loop.
+        size = len(data)
+        at = 0
         try:
-            at = self._finish_record(data) if self._incoming else 0
-            size = len(data)
-            while size - at >= HEADER_LENGTH and not self._deaf:
-                if self.unread >= self._max_unread:
-                    return at
+            while size - at > HEADER_LENGTH:
                 length = data[at + 3] << 8 | data[at + 4]
                 body = at + HEADER_LENGTH
                 end = body + length
-                if data[at] != _APPLICATION_DATA or length > MAX_CIPHERTEXT:
-                    check_header(data[at], length)
-                    if end > size:
-                        break
-                    self._plain_record(data[at], bytes(data[body:end]))
-                elif end > size:
+                if (
+                    end > size
+                    or data[at] != _APPLICATION_DATA
+                    or length > MAX_CIPHERTEXT
+                    or self.unread + length > self._max_unread
+                ):
                     break
-                elif length <= _COPIED:
-                    self._open_record(data[at:body], data[body:end])
+                sequence = reader.sequence
+                nonce = (reader.iv ^ sequence).to_bytes(12, "big")
+                if length <= _COPIED:
+                    plain = reader.decrypt(nonce, data[body:end], data[at:body])
                 else:
                     view = memoryview(data)
-                    self._open_record(view[at:body], view[body:end])
+                    plain = reader.decrypt(nonce, view[body:end], view[at:body])
+                reader.sequence = sequence + 1
                 at = end
-            if at < size:
-                self._keep(memoryview(data)[at:])
+                length -= _INNER_OVERHEAD
+                if not 0 < length <= MAX_PLAINTEXT or plain[length] != _APPLICATION_DATA:
+                    self._inner(plain)
+                    break
+                self._events.append(Data(plain[:length] if length <= _COPIED else memoryview(plain)[:length]))
+                self.unread += length
+                self._quiet = 0
         except ProtocolError as error:
             self._fault(error)
-        return len(data)
+        return at if at == size else self._receive(data, at)
 
     def receive_eof(self, now: float) -> None:
         """The stream ended; without a close_notify before it, that is a truncation (section 6.1)."""
@@ -214,18 +219,27 @@ class BuiltinEngine(WritingHalf):
         if self.negotiated is None:
             self._die(Failed(Broken("the stream ended before the handshake was complete")))
             return
-        self.read_side = ReadSide.TRUNCATED
+        self._truncated = True
         self._stop_reading()
+        if not self._events:
+            self.read_side = ReadSide.TRUNCATED
 
     def next_event(self) -> Event | None:
-        """The next event, or None. There is one Data for each record that holds any."""
+        """The next event, or None. There is one Data for each record that holds any. `read_side` follows what
+        was handed out: it is final once this returned None."""
         if not self._events:
+            if self._truncated and self.read_side is ReadSide.OPEN:
+                self.read_side = ReadSide.TRUNCATED
             return None
         event = self._events.popleft()
         if type(event) is Data:
             self.unread -= len(event.data)
-        else:
-            self.unread -= 1
+            return event
+        self.unread -= 1
+        if type(event) is Established:
+            self.deadline = None
+        elif type(event) is PeerClosed:
+            self.read_side = ReadSide.ENDED
         return event
 
     def close_write(self) -> None:
@@ -258,6 +272,10 @@ class BuiltinEngine(WritingHalf):
     def expire(self, now: float) -> None:
         """Fail the handshake with `TimedOut("securing")` if its deadline has passed."""
         if self.deadline is not None and now >= self.deadline:
+            # Whatever is complete but was not handed out is too late.
+            self._events.clear()
+            self.unread = 0
+            self.negotiated = None
             self._die(Failed(TimedOut("securing", limit=self._handshake_timeout)))
 
     def unwrap(self) -> bytes:
@@ -326,118 +344,131 @@ class BuiltinEngine(WritingHalf):
             self._tickets = TicketKeeper.of(self._prepared, self._server_name, outcome)
         self._handshake = None
         self._skip = 0
-        self.deadline = None
         self.negotiated = outcome.negotiated
         self._push(Established(outcome.negotiated))
 
     # Records
 
-    def _finish_record(self, data: Buffer) -> int:
-        """Complete the record that `_incoming` begins. Returns the bytes of `data` used."""
-        incoming = self._incoming
-        at = 0
-        if len(incoming) < HEADER_LENGTH:
-            at = min(HEADER_LENGTH - len(incoming), len(data))
-            incoming += memoryview(data)[:at]
-            if len(incoming) < HEADER_LENGTH:
-                return at
-        length = incoming[3] << 8 | incoming[4]
-        check_header(incoming[0], length)
-        end = min(at + HEADER_LENGTH + length - len(incoming), len(data))
-        incoming += memoryview(data)[at:end]
-        if len(incoming) == HEADER_LENGTH + length:
-            self._incoming = bytearray()
-            if incoming[0] == _APPLICATION_DATA:
-                record = memoryview(incoming)
-                self._open_record(record[:HEADER_LENGTH], record[HEADER_LENGTH:])
+    def _receive(self, data: Buffer, at: int) -> int:
+        """`receive` from `at` on, for whatever may come. Returns the bytes of `data` taken."""
+        view = memoryview(data)
+        deaf = self._deaf
+        if deaf:
+            self._keep_foreign(view[at:])
+            return len(view)
+        try:
+            if self._incoming:
+                at = self._finish_record(view, at)
+                if self._incoming:
+                    return at  # either `view` is used up, or there is no room for the record
+            while not self._deaf and len(view) - at >= HEADER_LENGTH:
+                body = at + HEADER_LENGTH
+                end = body + check_header(view[at:body])
+                if self.unread + end - body > self._max_unread:
+                    return at
+                if end > len(view):
+                    break
+                self._record(view[at:body], view[body:end])
+                at = end
+            if self._deaf:
+                self._keep_foreign(view[at:])
             else:
-                self._plain_record(incoming[0], bytes(incoming[HEADER_LENGTH:]))
+                self._incoming += view[at:]
+        except ProtocolError as error:
+            self._fault(error)
+        return len(view)
+
+    def _finish_record(self, view: memoryview, at: int) -> int:
+        """Complete the record that `_incoming` begins. Returns how much of `view` was used."""
+        incoming = self._incoming
+        if len(incoming) < HEADER_LENGTH:
+            end = at + HEADER_LENGTH - len(incoming)
+            incoming += view[at:end]
+            if len(incoming) < HEADER_LENGTH:
+                return len(view)
+            at = end
+        length = HEADER_LENGTH + check_header(incoming)
+        end = at + length - len(incoming)
+        if self.unread + length > self._max_unread:
+            return at
+        incoming += view[at:end]
+        if len(incoming) < length:
+            return len(view)
+        self._incoming = bytearray()
+        record = memoryview(incoming)
+        self._record(record[:HEADER_LENGTH], record[HEADER_LENGTH:])
         return end
 
-    def _keep(self, rest: memoryview) -> None:
-        """The beginning of a record, or what is no longer for us."""
-        if self._deaf:
-            self._keep_foreign(rest)
+    def _record(self, header: memoryview, body: memoryview) -> None:
+        kind = header[0]
+        if kind == ContentType.application_data:
+            self._open_record(header, body)
+        elif kind == ContentType.change_cipher_spec:
+            self._change_cipher_spec(bytes(body))
+        elif self._opener is not None and not self._is_despair(kind):
+            raise UnexpectedMessage(f"unprotected record of type {kind} after keys are on")
+        elif kind == ContentType.alert:
+            self._alert(bytes(body))
         else:
-            self._incoming += rest
+            self._fragment(bytes(body))
 
-    def _open_record(self, header: Buffer, body: Buffer) -> None:
-        """A record that says that it is protected."""
-        opener = self._opener
-        if opener is None:
-            self._skip_record(body, UnexpectedMessage("application data before any key is agreed on"))
-            return
-        try:
-            plain = opener.open(header, body)
-        except BadTag as error:
-            self._skip_record(body, error)
-            return
-        size = len(plain) - 1
-        if (
-            0 < size <= MAX_PLAINTEXT
-            and plain[size] == _APPLICATION_DATA
-            and self.negotiated is not None
-            and not self._messages
-        ):
-            self._empty_records = self._key_updates = 0
-            self._events.append(Data(plain[:size] if size <= _COPIED else memoryview(plain)[:size]))
-            self.unread += size
-            return
-        self._skip = 0
+    def _is_despair(self, kind: int) -> bool:
+        """A client that can't use our ServerHello has no key to say so under: until it has shown that it has
+        one, an alert in the clear is believed. The session fails by it, and is never closed cleanly."""
+        return (
+            kind == ContentType.alert
+            and isinstance(self._handshake, ServerHandshake)
+            and self._opener is not None
+            and self._opener.sequence == 0
+        )
+
+    def _open_record(self, header: memoryview, body: memoryview) -> None:
+        error: ProtocolError
+        if self._opener is None:
+            error = UnexpectedMessage("application data before any key is agreed on")
+        else:
+            try:
+                plain = self._opener.open(header, body)
+            except BadTag as bad:
+                error = bad
+            else:
+                self._skip = 0
+                self._inner(plain)
+                return
+        # Section 4.2.10: refused 0-RTT is passed over, up to a limit.
+        if len(body) > self._skip:
+            raise error
+        self._skip -= len(body)
+
+    def _inner(self, plain: bytes) -> None:
+        """The TLSInnerPlaintext of a record (section 5.2)."""
         kind, content = split_inner(plain)
         if kind == ContentType.handshake:
             self._fragment(content)
         elif kind == ContentType.alert:
             self._alert(content)
         elif kind == ContentType.application_data:
-            self._odd_data(content)
+            self._data(content)
         else:
             # Section 5: a protected change_cipher_spec, as any unknown type: unexpected_message.
             raise UnexpectedMessage(f"protected record of type {kind}")
 
-    def _skip_record(self, body: Buffer, error: ProtocolError) -> None:
-        """Section 4.2.10: refused 0-RTT is passed over, up to a limit."""
-        if len(body) > self._skip:
-            raise error
-        self._skip -= len(body)
-
-    def _odd_data(self, content: bytes) -> None:
-        """Application data that are empty, padded, or out of place."""
+    def _data(self, content: bytes) -> None:
         if self.negotiated is None:
             raise UnexpectedMessage("application data before the handshake is complete")
         self._check_no_fragment()
         if content:
-            self._empty_records = self._key_updates = 0
+            self._quiet = 0
             self._events.append(Data(content))
             self.unread += len(content)
-            return
-        # Section 5.1: zero-length application data are legal, as traffic analysis countermeasure.
-        self._empty_records += 1
-        if self._empty_records > MAX_EMPTY_RECORDS:
-            raise UnexpectedMessage(f"{self._empty_records} empty records; the limit is {MAX_EMPTY_RECORDS}")
-
-    def _plain_record(self, kind: int, content: bytes) -> None:
-        """A record in the clear."""
-        if kind == ContentType.change_cipher_spec:
-            self._change_cipher_spec(content)
-        elif self._opener is not None and not self._is_despair(kind, content):
-            raise UnexpectedMessage(f"unprotected record of type {kind} after keys are on")
-        elif kind == ContentType.alert:
-            self._alert(content)
         else:
-            self._fragment(content)
+            # Section 5.1: "Zero-length fragments of Application Data MAY be sent".
+            self._count_quiet()
 
-    def _is_despair(self, kind: int, content: bytes) -> bool:
-        """A client that can't use our ServerHello has no key to say so under: until it has shown that it has
-        one, its fatal alert is believed. A close_notify in the clear never is."""
-        return (
-            kind == ContentType.alert
-            and isinstance(self._handshake, ServerHandshake)
-            and self._opener is not None
-            and self._opener.sequence == 0
-            and len(content) == 2
-            and content[1] not in (AlertDescription.close_notify, AlertDescription.user_canceled)
-        )
+    def _count_quiet(self) -> None:
+        self._quiet += 1
+        if self._quiet > MAX_QUIET:
+            raise UnexpectedMessage(f"more than {MAX_QUIET} messages in a row that bring no data")
 
     def _change_cipher_spec(self, content: bytes) -> None:
         # Section 5 and appendix D.4: the value 1, after the first ClientHello and before the peer's Finished,
@@ -447,12 +478,7 @@ class BuiltinEngine(WritingHalf):
         if handshake is None or early or content != _CHANGE_CIPHER_SPEC:
             raise UnexpectedMessage(f"change_cipher_spec out of place, or of {len(content)} bytes")
         self._check_no_fragment()
-        self._idle_record()
-
-    def _idle_record(self) -> None:
-        self._idle_records += 1
-        if self._idle_records > MAX_IDLE_RECORDS:
-            raise UnexpectedMessage(f"more than {MAX_IDLE_RECORDS} records that say nothing")
+        self._count_quiet()
 
     def _check_no_fragment(self) -> None:
         # Section 5.1: "Handshake messages MUST NOT be interleaved with other record types."
@@ -475,11 +501,11 @@ class BuiltinEngine(WritingHalf):
                 error = Broken("the peer closed the session before the handshake was complete")
                 self._die(Failed(error, AlertDescription.close_notify, sent_by_peer=True))
                 return
-            self.read_side = ReadSide.ENDED
+            self._closed_there = True
             self._stop_reading()
             self._push(PeerClosed())
         elif code == AlertDescription.user_canceled:
-            self._idle_record()
+            self._count_quiet()
         else:
             known = AlertDescription(code) if code in _KNOWN_ALERTS else None
             # Section 6.2: nothing more is sent after a fatal alert.
@@ -493,6 +519,11 @@ class BuiltinEngine(WritingHalf):
             raise UnexpectedMessage("handshake record without content")  # sections 5.1 and 5.4
         messages = self._messages
         messages += fragment
+        self._split(messages)
+        # A message that has only begun must be finished before anything else comes.
+        self._reader = self._opener if self.negotiated is not None and not messages else None
+
+    def _split(self, messages: bytearray) -> None:
         while len(messages) >= 4 and not self._deaf:
             length = 4 + int.from_bytes(messages[1:4], "big")
             if length > MAX_HANDSHAKE_MESSAGE:
@@ -513,6 +544,7 @@ class BuiltinEngine(WritingHalf):
             self.flush()
             return
         check_allowed(self._after, kind)
+        self._count_quiet()
         if kind == HandshakeType.key_update:
             self._key_update(KeyUpdate.parse(message[4:]))
             return
@@ -525,9 +557,6 @@ class BuiltinEngine(WritingHalf):
     def _key_update(self, update: KeyUpdate) -> None:
         if self._suite is None or self._kdf is None:
             raise Misuse("KeyUpdate before the handshake is complete")
-        self._key_updates += 1
-        if self._key_updates > MAX_KEY_UPDATES:
-            raise UnexpectedMessage(f"more than {MAX_KEY_UPDATES} KeyUpdates without data between them")
         self._read_secret = self._kdf.next_generation(self._read_secret)
         self.read_with(self._suite, self._kdf, self._read_secret)
         if update.requested:
@@ -568,7 +597,7 @@ class BuiltinEngine(WritingHalf):
     def _stop_reading(self) -> None:
         """Forget the keys of the peer's direction, and what is half received."""
         self._deaf = True
-        self._opener = None
+        self._opener = self._reader = None
         self._handshake = None
         self._tickets = None
         self._read_secret = b""
@@ -579,7 +608,7 @@ class BuiltinEngine(WritingHalf):
 
     def _keep_foreign(self, data: Buffer) -> None:
         """What follows the peer's close_notify is not for TLS: it is kept for `unwrap`, up to the cap."""
-        if self.read_side is not ReadSide.ENDED or self._foreign_lost:
+        if not self._closed_there or self._foreign_lost:
             return
         if len(self._foreign) + len(data) > self._max_unread:
             self._foreign = bytearray()

@@ -56,9 +56,11 @@ class BuiltinFactory:
 
     def client(self, config: ClientConfig, server_name: str | None) -> BuiltinEngine:
         """A client session. Raises Misuse when the configuration can't work."""
-        if server_name is None and config.verify:
+        if not server_name and config.verify:
             raise Misuse("a server's certificate can't be verified without server_name")
-        identity = reference_identity(server_name) if server_name is not None else None
+        # RFC 6874: a zone names an interface of this machine; it is no part of the address.
+        name = server_name.partition("%")[0] if server_name and ":" in server_name else server_name
+        identity = reference_identity(name) if name else None
         prepared = self._clients.get(config)
         if prepared is None:
             provider = _provider(config.provider or _DEFAULT_PROVIDER)
@@ -66,7 +68,7 @@ class BuiltinFactory:
             self._clients[config] = prepared
         # RFC 6066 section 3: addresses are not sent.
         sni = identity if isinstance(identity, str) else None
-        return BuiltinEngine(prepared, sni or server_name, sni)
+        return BuiltinEngine(prepared, sni or name, sni)
 
     def server(self, config: ServerConfig) -> BuiltinEngine:
         """A server session. Raises Misuse when the configuration can't work."""

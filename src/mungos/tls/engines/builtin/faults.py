@@ -20,6 +20,7 @@ __all__ = [
     "IllegalParameter",
     "MissingExtension",
     "NoCommonProtocol",
+    "NotTls",
     "NothingInCommon",
     "RecordOverflow",
     "UnexpectedMessage",
@@ -38,7 +39,11 @@ class UnexpectedMessage(PeerMisbehaved):
     """A message or record that is not allowed here."""
 
 
-class RecordOverflow(PeerMisbehaved):
+class NotTls(Malformed):
+    """A record of a type that TLS does not have: mostly another protocol altogether."""
+
+
+class RecordOverflow(Malformed):
     """A record over the limits of RFC 8446 sections 5.1 and 5.2."""
 
 
@@ -93,6 +98,7 @@ REFUSALS = frozenset(
 ALERTS: dict[type[ProtocolError], AlertDescription] = {
     DecodeError: AlertDescription.decode_error,
     UnexpectedMessage: AlertDescription.unexpected_message,
+    NotTls: AlertDescription.unexpected_message,
     RecordOverflow: AlertDescription.record_overflow,
     IllegalParameter: AlertDescription.illegal_parameter,
     MissingExtension: AlertDescription.missing_extension,

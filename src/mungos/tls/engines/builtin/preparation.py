@@ -62,6 +62,8 @@ class Prepared:
         random: Random,
         wall: Callable[[], float],
     ) -> None:
+        if config.minimum_version not in ("TLSv1.2", "TLSv1.3"):
+            raise Misuse(f"minimum_version is {config.minimum_version!r}, must be TLSv1.2 or TLSv1.3")
         self.provider = provider
         self.random = random
         self.wall = config.wall or wall
@@ -150,7 +152,6 @@ def _groups(names: tuple[str, ...], provider: Provider) -> tuple[str, ...]:
 
 
 def _alpn(name: str) -> bytes:
-    encoded = name.encode("utf-8")
-    if not 1 <= len(encoded) <= _MAX_ALPN:
-        raise Misuse(f"ALPN protocol {name!r} has {len(encoded)} bytes, must have 1 to {_MAX_ALPN} bytes")
-    return encoded
+    if not name.isascii() or not 1 <= len(name) <= _MAX_ALPN:
+        raise Misuse(f"ALPN protocol {name!r} is not 1 to {_MAX_ALPN} characters of ASCII")
+    return name.encode("ascii")

@@ -7,13 +7,15 @@ from enum import IntEnum
 
 from mungos.crypto.contract import AEAD, TAG_LENGTH
 from mungos.protocol import Buffer
-from mungos.tls.engines.builtin.faults import RecordOverflow, UnexpectedMessage
+from mungos.tls.engines.builtin.faults import NotTls, RecordOverflow, UnexpectedMessage
 
 __all__ = [
     "HEADER_LENGTH",
     "MAX_CIPHERTEXT",
     "MAX_PLAINTEXT",
     "OVERHEAD",
+    "SMALL",
+    "SMALL_HEADERS",
     "ContentType",
     "Opener",
     "Sealer",
@@ -45,20 +47,29 @@ class ContentType(IntEnum):
     application_data = 23
 
 
+SMALL = 1024
+"""Bytes of content up to which a record is sealed in one piece."""
+
 _KNOWN_TYPES = frozenset(ContentType)
 _DATA = b"\x17"
 _DATA_HEADER = b"\x17\x03\x03"
 _CONTENT_TYPES = {kind: bytes((kind,)) for kind in ContentType}
 
+SMALL_HEADERS = tuple(_DATA_HEADER + (size + 1 + TAG_LENGTH).to_bytes(2, "big") for size in range(SMALL + 1))
+"""The headers of protected records, by the bytes of their content."""
 
-def check_header(kind: int, length: int) -> None:
-    """What can be said of a record before its body is there. Its version is ignored (section 5.1)."""
+
+def check_header(header: Buffer) -> int:
+    """The length that a record's header tells. Its version is ignored (section 5.1)."""
+    kind = header[0]
+    length = header[3] << 8 | header[4]
     if kind not in _KNOWN_TYPES:
         # Section 5: an unexpected record type: unexpected_message.
-        raise UnexpectedMessage(f"record of unknown type {kind}; is this TLS?")
+        raise NotTls(f"record of unknown type {kind}: {bytes(header)!r}")
     limit = MAX_CIPHERTEXT if kind == ContentType.application_data else MAX_PLAINTEXT
     if length > limit:
         raise RecordOverflow(f"record of {length} bytes; the limit is {limit} bytes")
+    return length
 
 
 def plain_record(kind: ContentType, content: Buffer, version: int = 0x0303) -> bytes:
@@ -83,34 +94,27 @@ class Sealer:
     """One key of our direction.
 
     Attributes:
-        sequence: records sealed so far, and the number of the next (section 5.3).
+        encrypt: the AEAD's function, under this key.
+        iv: the write IV as a number; with `sequence` it makes the nonce (section 5.3).
+        sequence: records sealed so far, and the number of the next.
         limit: records after which the key must be changed (section 5.5).
     """
 
-    __slots__ = ("_encrypt", "_encrypt_into", "_iv", "limit", "sequence")
+    __slots__ = ("_encrypt_into", "encrypt", "iv", "limit", "sequence")
 
     def __init__(self, aead: AEAD, iv: bytes, limit: int) -> None:
-        self._encrypt = aead.encrypt
+        self.encrypt = aead.encrypt
         self._encrypt_into = aead.encrypt_into
-        self._iv = int.from_bytes(iv, "big")
+        self.iv = int.from_bytes(iv, "big")
         self.sequence = 0
         self.limit = limit
 
     def seal(self, kind: ContentType, content: Buffer) -> bytes:
         """One record of any type; `content` is at most `MAX_PLAINTEXT` bytes."""
         header = _DATA_HEADER + (len(content) + 1 + TAG_LENGTH).to_bytes(2, "big")
-        nonce = (self._iv ^ self.sequence).to_bytes(12, "big")
+        nonce = (self.iv ^ self.sequence).to_bytes(12, "big")
         self.sequence += 1
-        return header + self._encrypt(nonce, b"".join((content, _CONTENT_TYPES[kind])), header)
-
-    def seal_data(self, content: Buffer) -> bytes:
-        """One small record of application data."""
-        header = _DATA_HEADER + (len(content) + 1 + TAG_LENGTH).to_bytes(2, "big")
-        sequence = self.sequence
-        self.sequence = sequence + 1
-        return header + self._encrypt(
-            (self._iv ^ sequence).to_bytes(12, "big"), b"".join((content, _DATA)), header
-        )
+        return header + self.encrypt(nonce, b"".join((content, _CONTENT_TYPES[kind])), header)
 
     def seal_records(self, contents: Iterable[list[Buffer]], sizes: list[int]) -> list[bytearray]:
         """Several records of application data, sealed where they will lie.
@@ -124,7 +128,7 @@ class Sealer:
         """
         out: list[bytearray] = []
         encrypt_into = self._encrypt_into
-        iv = self._iv
+        iv = self.iv
         sequence = self.sequence
         view = memoryview(b"")
         at = end = 0
@@ -152,19 +156,21 @@ class Opener:
     """One key of the peer's direction.
 
     Attributes:
-        sequence: records opened so far, and the number of the next (section 5.3).
+        decrypt: the AEAD's function, under this key.
+        iv: the write IV as a number; with `sequence` it makes the nonce (section 5.3).
+        sequence: records opened so far, and the number of the next.
     """
 
-    __slots__ = ("_decrypt", "_iv", "sequence")
+    __slots__ = ("decrypt", "iv", "sequence")
 
     def __init__(self, aead: AEAD, iv: bytes) -> None:
-        self._decrypt = aead.decrypt
-        self._iv = int.from_bytes(iv, "big")
+        self.decrypt = aead.decrypt
+        self.iv = int.from_bytes(iv, "big")
         self.sequence = 0
 
     def open(self, header: Buffer, body: Buffer) -> bytes:
         """The TLSInnerPlaintext of one record, authenticated with its header as it came. Raises BadTag."""
         sequence = self.sequence
-        plain = self._decrypt((self._iv ^ sequence).to_bytes(12, "big"), body, header)
+        plain = self.decrypt((self.iv ^ sequence).to_bytes(12, "big"), body, header)
         self.sequence = sequence + 1
         return plain

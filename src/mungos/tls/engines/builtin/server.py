@@ -376,7 +376,7 @@ class ServerHandshake(Handshake):
             return
         for name in self.prepared.alpn:
             if name in offer.protocols:
-                self._alpn = name.decode("utf-8")
+                self._alpn = name.decode("ascii")
                 return
         # RFC 7301 section 3.2: "the server SHALL respond with a fatal "no_application_protocol" alert".
         raise NoCommonProtocol(f"no application protocol in common; the client offers {offer.protocols!r}")
@@ -389,7 +389,7 @@ class ServerHandshake(Handshake):
             extensions[ExtensionType.server_name] = b""
         if self._alpn is not None:
             extensions[ExtensionType.application_layer_protocol_negotiation] = pack_alpn(
-                [self._alpn.encode("utf-8")]
+                [self._alpn.encode("ascii")]
             )
         return EncryptedExtensions(extensions)
 

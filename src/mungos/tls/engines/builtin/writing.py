@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator, Sequence
 
 from mungos.crypto.contract import Provider
@@ -12,7 +11,15 @@ from mungos.tls.alerts import AlertDescription
 from mungos.tls.contract import WriteSide
 from mungos.tls.engines.builtin.key_schedule import Kdf
 from mungos.tls.engines.builtin.messages import KeyUpdate
-from mungos.tls.engines.builtin.records import MAX_PLAINTEXT, OVERHEAD, ContentType, Sealer, plain_record
+from mungos.tls.engines.builtin.records import (
+    MAX_PLAINTEXT,
+    OVERHEAD,
+    SMALL,
+    SMALL_HEADERS,
+    ContentType,
+    Sealer,
+    plain_record,
+)
 from mungos.tls.engines.builtin.suites import Suite
 
 __all__ = ["WritingHalf"]
@@ -21,7 +28,6 @@ _WARNING, _FATAL = 1, 2
 _WARNINGS = frozenset({AlertDescription.close_notify, AlertDescription.user_canceled})
 _CHANGE_CIPHER_SPEC = b"\x01"
 _LEAST_UNSENT = MAX_PLAINTEXT + OVERHEAD
-_SMALL = 1024  # bytes up to which a record is sealed in one piece
 
 
 class WritingHalf:
@@ -48,7 +54,7 @@ class WritingHalf:
         self.write_side = WriteSide.OPEN
         self._provider = provider
         self._max_unsent = max(max_unsent, _LEAST_UNSENT)
-        self._outgoing: deque[Buffer] = deque()
+        self._outgoing: list[Buffer] = []
         self._flight = bytearray()  # handshake messages that will share records
         self._suite: Suite | None = None
         self._kdf: Kdf | None = None
@@ -67,39 +73,42 @@ class WritingHalf:
                 raise Closed("write after close_notify")
             return 0
         if len(parts) == 1:
-            part = parts[0]
-            size = len(part)
-            if 0 < size <= _SMALL and self.unsent + size + OVERHEAD <= self._max_unsent:
-                if sealer.sequence >= sealer.limit:
-                    sealer = self.update_keys(requested=False)
-                record = sealer.seal_data(part)
-                self._outgoing.append(record)
-                self.unsent += size + OVERHEAD
+            # The common case, spelled out because it is the hot path: one small record.
+            content = parts[0]
+            size = len(content)
+            unsent = self.unsent + size + OVERHEAD
+            if 0 < size <= SMALL and unsent <= self._max_unsent and sealer.sequence < sealer.limit:
+                sequence = sealer.sequence
+                sealer.sequence = sequence + 1
+                header = SMALL_HEADERS[size]
+                inner = content + b"\x17" if type(content) is bytes else b"".join((content, b"\x17"))
+                nonce = (sealer.iv ^ sequence).to_bytes(12, "big")
+                self._outgoing.append(header + sealer.encrypt(nonce, inner, header))
+                self.unsent = unsent
                 return size
         return self._write_records(sealer, parts)
 
     def take(self, limit: int) -> list[Buffer]:
-        """Hand out ciphertext: whole buffers, at least one, and no further one that would pass `limit`."""
-        outgoing = self._outgoing
-        if not outgoing:
-            return []
-        if self.unsent <= limit:
-            taken = list(outgoing)
-            outgoing.clear()
+        """Hand out ciphertext, at most `limit` bytes, and at least one."""
+        taken = self._outgoing
+        if self.unsent <= limit or not taken:
+            self._outgoing = []
             self.unsent = 0
-        else:
-            taken = [outgoing.popleft()]
-            size = len(taken[0])
-            while outgoing and size + len(outgoing[0]) <= limit:
-                size += len(outgoing[0])
-                taken.append(outgoing.popleft())
-            self.unsent -= size
-            if outgoing:
-                return taken
-        self._update_queued = False
-        if self.write_side is WriteSide.FLUSHING:
-            self.write_side = WriteSide.ENDED
-        return taken
+            self._all_taken()
+            return taken
+        size = count = 0
+        while size + len(taken[count]) <= limit:
+            size += len(taken[count])
+            count += 1
+        whole = taken[:count]
+        if room := max(limit - size, not count):
+            view = memoryview(taken[count])
+            whole.append(view[:room])
+            taken[count] = view[room:]
+            size += room
+        del taken[:count]
+        self.unsent -= size
+        return whole
 
     # What the handshake asks for (`handshake.Channel`)
 
@@ -160,8 +169,12 @@ class WritingHalf:
 
     def drop_output(self) -> None:
         """Throw away what was not taken."""
-        self._outgoing.clear()
+        self._outgoing = []
         self.unsent = 0
+        self._all_taken()
+
+    def _all_taken(self) -> None:
+        self._update_queued = False
         if self.write_side is WriteSide.FLUSHING:
             self.write_side = WriteSide.ENDED
 

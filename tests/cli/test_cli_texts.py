@@ -1,0 +1,172 @@
+"""What the command line says about itself, and about wrong usage."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mungos import __version__
+from mungos.cli.explaining import name_text
+from mungos.cli.printable import printable
+from mungos.cli.sizes import parse_size
+from mungos.cli.standard_streams import MAX_LINE, Lines
+from tests.cli.programs import mungos
+
+COMMANDS = ("serve", "echo", "get", "ws", "connect", "engines")
+
+
+def test_version() -> None:
+    done = mungos("--version")
+    assert done.returncode == 0
+    assert __version__ in done.stdout.decode()
+
+
+def test_help_names_every_command() -> None:
+    text = mungos("--help").stdout.decode()
+    assert all(f"\n  {name} " in text for name in COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_each_command_has_examples(name: str) -> None:
+    done = mungos(name, "--help")
+    assert done.returncode == 0, done.stderr
+    assert "\n  Examples:\n    " in done.stdout.decode()
+    assert f"mungos {name}" in done.stdout.decode().partition("Examples:")[2]
+    if name != "engines":
+        assert "Exit status:" in done.stdout.decode()
+
+
+def test_missing_click_says_what_to_install(tmp_path: Path) -> None:
+    program = tmp_path / "without.py"
+    program.write_text(
+        "import importlib.util, sys\n"
+        "find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name, *rest: None if name == 'click' else find(name, *rest)\n"
+        "from mungos.cli.main import main\nmain()\n",
+        encoding="utf-8",
+    )
+    done = subprocess.run([sys.executable, program], capture_output=True, timeout=9, check=False)
+    assert done.returncode == 2
+    assert b"needs click: pip install 'mungos[cli]'" in done.stderr
+
+
+def test_engines_lists_openssl_with_its_version() -> None:
+    done = mungos("engines")
+    assert done.returncode == 0
+    row = next(line for line in done.stdout.decode().splitlines() if line.lstrip().startswith("openssl"))
+    assert "yes" in row
+    assert "OpenSSL" in row
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nonsense"], "No such command"),
+        (["get"], "Missing argument"),
+        (["get", "example.org"], "has no scheme"),
+        (["get", "ws://127.0.0.1/"], "mungos ws"),
+        (["get", "http://127.0.0.1/", "--cacert", "x.pem"], "plain text"),
+        (["get", "https://127.0.0.1/", "--tls-engine", "quantum"], "known are auto, "),
+        (["get", "https://127.0.0.1/", "--tls-cert", "x.pem"], "belong together"),
+        (["get", "http://127.0.0.1/", "-H", "no colon"], "Name: value"),
+        (["get", "http://127.0.0.1/", "-H", "bad name: x"], "name"),
+        (["get", "http://127.0.0.1/", "-X", "GE T"], "not a method"),
+        (["get", "http://127.0.0.1/", "--within", "soon"], "seconds"),
+        (["connect", "http://127.0.0.1/"], "mungos get"),
+        (["ws", "http://127.0.0.1/"], "ws, wss"),
+        (["ws", "ws://127.0.0.1/", "--origin", "a\nb"], "rigin"),
+        (["serve", "/nowhere/at/all"], "no directory"),
+        (["serve", ".", "--listen", "tcp://127.0.0.1:0"], "http, https, unix"),
+        (["serve", ".", "--listen", "http://127.0.0.1:0", "--save-cert", "x"], "of no use"),
+        (["serve", ".", "--listen", "https://127.0.0.1:0", "--tls-engine", "quantum"], "known are auto, "),
+        (["echo"], "--listen"),
+        (["echo", "--listen", "tcp://127.0.0.1"], "has no port"),
+        (["echo", "--listen", "tcp://127.0.0.1:0", "--max-message", "many"], "64k"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_usage_exits_with_2_and_says_what_to_write(arguments: list[str], says: str) -> None:
+    done = mungos(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert says in done.stderr.decode()
+    assert "Traceback" not in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (
+            ["get", "https://127.0.0.1/", "--cacert", "/nowhere/ca.pem"],
+            "can't read /nowhere/ca.pem: No such file",
+        ),
+        (["get", "https://127.0.0.1/", "--cacert", os.devnull], "TLS can't be set up"),
+        (["get", "http://127.0.0.1/", "-d", "@/nowhere/data"], "can't read /nowhere/data"),
+        (["get", "http://127.0.0.1/", "-o", "/nowhere/out"], "can't write /nowhere/out"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_can_not_start_exits_with_3(arguments: list[str], says: str) -> None:
+    done = mungos(*arguments)
+    assert done.returncode == 3, done.stderr
+    assert says in done.stderr.decode()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("plain é 中", "plain é 中"),
+        ("a\x1b[2Jb", r"a\x1b[2Jb"),
+        ("a\nb\tc\r", r"a\nb\tc\r"),
+        ("\x9b\u202e\u2028", r"\x9b\u202e\u2028"),
+        ("\udc80", r"\udc80"),
+    ],
+)
+def test_printable_escapes_what_moves_a_cursor(text: str, shown: str) -> None:
+    assert printable(text) == shown
+
+
+def test_printable_keeps_what_it_is_told_to() -> None:
+    assert printable("a\n\x07", keep="\n") == "a\n\\x07"
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1", 1), ("65536", 65536), ("64k", 65536), ("16M", 16 * 1024**2), ("1GiB", 1024**3), ("2 kB", 2048)],
+)
+def test_sizes(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "1.5M", "M", "1T", "1e6", "٣"])
+def test_sizes_that_are_none(text: str) -> None:
+    with pytest.raises(ValueError, match="write 65536, 64k, 16M or 1G"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 100])
+def test_lines_come_out_whatever_the_pieces(step: int) -> None:
+    data = b"one\n\ntwo\r\nlast"
+    lines = Lines()
+    found = [line for at in range(0, len(data), step) for line in lines.feed(data[at : at + step])]
+    assert [*found, *lines.feed(b"")] == [b"one", b"", b"two\r", b"last"]
+    assert lines.feed(b"") == []
+
+
+def test_line_that_is_too_long() -> None:
+    lines = Lines()
+    lines.feed(b"x" * MAX_LINE)
+    with pytest.raises(ValueError, match=f"the limit is {MAX_LINE} bytes"):
+        lines.feed(b"x")
+
+
+def test_names_of_certificates_in_words() -> None:
+    # RDNSequence of O=Ex, CN=é and an attribute without a name of its own (2.5.4.97).
+    der = bytes.fromhex(
+        "3029 310b 3009 0603 55040a 0c02 4578 310b 3009 0603 550403 0c02 c3a9"
+        "310d 300b 0603 550461 0c04 31323334"
+    )
+    assert name_text(der) == "O=Ex, CN=é, 2.5.4.97=1234"
