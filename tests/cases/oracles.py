@@ -1,4 +1,4 @@
-"""What every lifecycle case owes, whatever it tries; `test_cases_core_oracles.py` shows that each can fail."""
+"""What every lifecycle case owes, whatever it tries. `test_cases_core_oracles.py` shows each of them fail."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Handshakes that are cut: by FIN, by RST, by silence, on each side, at each place (T01 to T04, T10 to T19)."""
+"""Handshakes that are cut: by FIN, by RST, by silence, on either side (T01 to T04, T10 to T19)."""
 
 from __future__ import annotations
 

@@ -285,3 +285,15 @@ def test_t55_unread_plaintext_at_an_abort_is_counted(stand: Stand, role: Role) -
     peer.out += b"".join(peer.seal(b"x" * 100) for _ in range(3))
     ended(world, notes, CloseKind.ABORTED, sent=b"x" * 300)
     assert len(notes.data) == 100
+
+
+def test_t66_data_after_close_notify(forging: Forging) -> None:
+    forge = forging.forge
+    forging.send(
+        forge.record(DATA, b"all"), forge.close_notify(), forge.record(DATA, b"late"), forge.close_notify()
+    )
+    forging.stand.world.run(lambda: forging.peer.notified)
+    forging.peer.raw.end()
+    ended(forging.stand.world, forging.notes, CloseKind.CLEAN)
+    assert forging.notes.data == b"all"
+    assert forging.notes.names == ["Opened", "Received", "Ended", "Closed"]

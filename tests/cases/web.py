@@ -502,9 +502,9 @@ def ask(*targets: str) -> Answer:
 
 
 def little_buffers(peer: RawPeer) -> None:
-    """Make the kernel's buffers for a bare peer small, so that its window fills soon."""
+    """Bound the kernel's buffer for a bare peer, so that its window fills soon."""
     if isinstance(peer.stream, socket.socket):
-        peer.stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        peer.stream.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 256 * 1024)
 
 
 @functools.cache

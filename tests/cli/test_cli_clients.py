@@ -93,6 +93,25 @@ def test_get_incomplete_body_exits_with_1(tmp_path: Path) -> None:
     assert b"Traceback" not in done.stderr
 
 
+def test_get_refused_leaves_a_file_as_it_was(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.write_bytes(b"before")
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{unused.getsockname()[1]}/"
+        assert mungos("get", url, "-o", kept).returncode == 1
+        assert mungos("get", url, "-o", tmp_path / "new").returncode == 1
+    assert kept.read_bytes() == b"before"
+    assert not (tmp_path / "new").exists()
+
+
+def test_get_replaces_what_a_file_held(echoing: Server, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.write_bytes(b"a longer text than before")
+    assert mungos("get", echoing.url("http"), "-d", "short", "-o", kept).returncode == 0
+    assert kept.read_bytes() == b"short"
+
+
 def test_get_no_http_exits_with_1() -> None:
     done = answering(b"\x1b[2JSSH-2.0\r\n\r\n")
     assert done.returncode == 1

@@ -200,6 +200,13 @@ def test_first_signal_may_come_at_once(site: Path) -> None:
         assert serving.ended() == 0
 
 
+def test_signals_too_many_change_nothing(site: Path) -> None:
+    with server("serve", site, "--listen", "http://127.0.0.1:0") as serving:
+        while serving.process.poll() is None:
+            serving.signal()
+        assert serving.ended() == 0
+
+
 def test_unix_socket_serves_http_and_goes_away(site: Path, tmp_path: Path) -> None:
     path = tmp_path / "socket"
     with server("serve", site, "--listen", f"unix://{path}") as serving:

@@ -116,7 +116,7 @@ def test_docs_last_lines_of_the_log_are_what_is_really_logged(caplog: pytest.Log
 def test_docs_links_and_named_files_are_there(path: Path) -> None:
     text = path.read_text("utf-8")
     links = re.findall(r"\]\(([^)#:]+)\)", text)
-    named = re.findall(r"`((?:examples|scripts|docs)/[\w./]+)`", text)
+    named = re.findall(r"`((?:examples|scripts|docs|tests)/[\w./]+)`", text)
     missing = [link for link in links if not (path.parent / link).exists()]
     missing += [name for name in named if not (ROOT / name).exists()]
     assert missing == []

@@ -318,7 +318,10 @@ def test_examples_upload_that_breaks_leaves_no_file(run: Callable[..., Running],
     running = run("upload_to_disk", "http://127.0.0.1:0/", str(tmp_path))
     port = int(running.url().rsplit(":", 1)[1].rstrip("/"))
     with socket.create_connection(("127.0.0.1", port)) as client:
-        client.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhalf")
+        client.sendall(b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n")
+        assert client.recv(4096).startswith(b"HTTP/1.1 100 ")
+        assert len(list(tmp_path.iterdir())) == 1
+        client.sendall(b"half")
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     ended(running)
     assert list(tmp_path.iterdir()) == []

@@ -6,8 +6,9 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.crypto.crypto_fixed_rsa import rsa_key
 from tests.x509.x509_forge import (
     ANY_PURPOSE,
     CLIENT_AUTH,
@@ -41,14 +42,6 @@ from tests.x509.x509_forge import (
 )
 
 HOST = "www.example.com"
-_RSA: list[rsa.RSAPrivateKey] = []
-
-
-def rsa_key() -> rsa.RSAPrivateKey:
-    """One key a run: making it takes seconds on an emulated processor."""
-    if not _RSA:
-        _RSA.append(rsa.generate_private_key(65537, 2048))
-    return _RSA[0]
 
 
 @dataclass

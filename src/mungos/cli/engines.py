@@ -13,6 +13,9 @@ from mungos.tls import all_engines, select
 __all__ = ["engines"]
 
 
+_UNBROKEN = 1000  # columns
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -34,6 +37,6 @@ def engines() -> None:
         usable = "yes, default" if engine.name == default else "yes" if engine.present else "no"
         remark = engine.reason if not engine.present else ", ".join(engine.lacks)
         table.add_row(engine.name, usable, engine.version, remark)
-    # A pipe has no width of its own; 80 columns would break words that scripts look for.
+    # A pipe has no width; 80 columns would break lines that scripts look at.
     console = Console()
-    Console(width=None if console.is_terminal else 200, highlight=False).print(table)
+    Console(width=None if console.is_terminal else _UNBROKEN, highlight=False).print(table)

@@ -93,7 +93,9 @@ def get(
         tls_key=tls_key,
         engine=engine,
     )
+    is_new = output is not None and not output.exists()
     descriptor = 1 if output is None else _opened(output)
+    fetching: _Fetching | None = None
     try:
         with Manager() as manager:
             talk = Talk(manager, place, verbose=verbose, output=Output(descriptor))
@@ -107,9 +109,11 @@ def get(
                 engine=trusted.engine,
             )
             status = fetching.run(within)
-    except (Failure, OSError):
-        if output is not None:
+    except BaseException:
+        if output is not None and fetching is not None and fetching.began:
             remark(f"{output} is not complete")
+        elif output is not None and is_new:
+            output.unlink(missing_ok=True)
         raise
     finally:
         if output is not None:
@@ -118,7 +122,11 @@ def get(
 
 
 class _Fetching:
-    """One request and its response."""
+    """One request and its response.
+
+    Attributes:
+        began: whether the response's head has come.
+    """
 
     def __init__(
         self, talk: Talk, method: str, path: str, fields: Fields, body: bytes | None, include: bool
@@ -130,6 +138,7 @@ class _Fetching:
         self._body = body
         self._include = include
         self._status = 0
+        self.began = False
         self._complete = False
         self._got = 0
 
@@ -156,6 +165,8 @@ class _Fetching:
             self._tell(f"< {event.status} {event.reason}")
         elif isinstance(event, Response):
             self._status = event.status
+            self.began = True
+            talk.output.empty()
             self._tell(f"< {event.status} {event.reason}")
             for name, value in event.headers.items():
                 self._tell(f"< {name}: {value}")
@@ -206,6 +217,6 @@ def _field(text: str) -> tuple[str, str]:
 
 def _opened(path: Path) -> int:
     try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
     except OSError as error:
         raise NotStarted(f"can't write {path}: {error.strerror}") from None

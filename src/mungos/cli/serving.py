@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -167,7 +168,11 @@ def serve_until_signalled(manager: Manager, *, close_within: float, quiet: bool,
             level=logging.DEBUG if verbose > 1 else logging.INFO,
             format="%(relativeCreated)8.0f ms %(name)s: %(message)s",
         )
-    # From inside the loop: whoever reads the line may signal at once, and then the handlers are in place.
+    # `run` has handlers of its own. These stand before it, and after it: then the close is through, and a signal
+    # too many changes nothing any more, the exit status least of all.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: manager.call_soon(manager.begin_close, close_within))
+    # From inside the loop: whoever reads the line may signal at once.
     manager.call_soon(_announce, manager)
     report = manager.run(within=close_within)
     _report(report, quiet)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import select
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -117,6 +118,11 @@ class Output:
         self._descriptor = descriptor
         self.waiting = False
         self.is_terminal = os.isatty(descriptor)
+
+    def empty(self) -> None:
+        """Drop what a file of ours held before; standard output is not ours to cut."""
+        if self._descriptor != STANDARD_OUTPUT and stat.S_ISREG(os.fstat(self._descriptor).st_mode):
+            os.ftruncate(self._descriptor, 0)
 
     def write(self, data: Buffer) -> None:
         """Write everything. Raises OSError, and what a signal's handler raises."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mungos.core.lifecycle import Handler
 from mungos.core.plain import PlainProtocol
 from mungos.core.reasons import CloseKind, CloseReason
-from mungos.core.states import Phase, WriteSide
+from mungos.core.states import Phase, ReadSide, WriteSide
 from mungos.core.stream import Stream
 from mungos.errors import Closed, Misuse
 from mungos.protocol import Buffer, Protocol
@@ -145,10 +145,12 @@ class Connection(Stream):
         if self.phase is not _OPEN or type(self.protocol) is not PlainProtocol or self._secure is not None:
             raise Misuse(f"{self} can't start TLS now: it must be open, plain and without a protocol")
         self._move_out()
-        early = self.protocol.leftover()
+        early = self.protocol.leftover() + self._held
+        self._held = b""
         self._interrupt = True
         self._set_phase(_SECURING)
         self._begin_securing(config, server_name, engine, early)
+        self._update_interest()
 
     def upgrade(self, protocol: Protocol, handler: Handler | None = None, *, face: object = None) -> None:
         """Speak another protocol from here on.
@@ -175,8 +177,8 @@ class Connection(Stream):
         protocol.start(now)
         if early:
             self._offer(early, now)
-        if self._transport_ended and not self._held and self._secure is None:
-            protocol.receive_eof(now, False)
+        if self.read_side is not ReadSide.OPEN and not self._held:
+            protocol.receive_eof(now, self.read_side is ReadSide.TRUNCATED)
         self.wake()
 
     @property

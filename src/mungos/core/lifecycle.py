@@ -327,6 +327,8 @@ class Lifecycle(ABC):
 
     def _stand_ready(self) -> None:
         if not self.on_ready_list and self.phase is not _CLOSED:
+            # Senders of sessions come by here: on another thread than the manager's they are refused.
+            self.manager.check_owner()
             self.on_ready_list = True
             self.manager.stand_ready(self)
 

@@ -54,6 +54,17 @@ class Watcher(Contract):
         """The descriptor may be ready."""
 
 
+class _Waker:
+    """Where the wire's own descriptor leads: another thread, or a signal, wants a turn."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    def on_io(self, mask: int, now: float) -> None:
+        """Whatever it was stands in the queue of calls by now."""
+        self._wire.drain()
+
+
 _managers: weakref.WeakSet[Manager] = weakref.WeakSet()
 
 
@@ -113,7 +124,8 @@ class Manager:
         self._closed = False
         self._forked = False
         self._stopped = False
-        self._host_at = NEVER
+        if self.wire.wake_fd >= 0:
+            self._table[self.wire.wake_fd] = _Waker(self.wire)
         _managers.add(self)
 
     # Listening and connecting.
@@ -364,7 +376,8 @@ class Manager:
                 complete.
         """
         self._check_pollable()
-        self._turn(self.wire.wait(self.wait_time(within)), self.wire.now())
+        wire = self.wire
+        self._turn(wire.wait(self.wait_time(within)), wire.now())
 
     def turn(self, now: float | None = None) -> None:
         """One turn without waiting, for a host.
@@ -391,8 +404,10 @@ class Manager:
         """
         self._stopped = False
         with self._signals(signals, within):
+            self._check_pollable()
+            wait, clock, wait_time, turn = self.wire.wait, self.wire.now, self.wait_time, self._turn
             while not self._closed and not self._stopped:
-                self.poll()
+                turn(wait(wait_time(None)), clock())
         return self._closing.report if self._closing is not None else CloseReport(False, 0.0, 0.0)
 
     def stop(self) -> None:
@@ -498,9 +513,11 @@ class Manager:
         if self._ready or self._soon or self._ended or (self._closing is not None and not self.connections):
             return 0
         earliest = self._timers.earliest()
-        if earliest is NEVER:
+        if earliest == NEVER:
             return within
-        wait = max(earliest - self.wire.now(), 0.0)
+        wait = earliest - self.wire.now()
+        if wait <= 0:
+            return 0
         return wait if within is None or wait < within else within
 
     # Closing.

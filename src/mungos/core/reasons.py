@@ -65,8 +65,7 @@ class CloseReason:
         text = self.kind.value
         if self.kind is CloseKind.TIMED_OUT or self.kind is CloseKind.ABORTED:
             text += f" while {self.phase}"
-        if self.unsent:
-            text += f", {self.unsent} bytes unsent"
         if self.error is not None:
-            text += f": {self.error}"
-        return text
+            told = str(self.error)
+            text = told if told.startswith(text) else f"{text}: {told}"
+        return f"{text}, {self.unsent} bytes unsent" if self.unsent else text

@@ -111,6 +111,11 @@ class Securing:
             connection.secured(now)
         elif isinstance(event, tls.PeerClosed):
             self._told = True
+            if engine.write_side is not tls.WriteSide.OPEN:
+                # TLS 1.2: our close_notify has answered, and what still waits is discarded (RFC 5246 section
+                # 7.2.1). It stays counted as unsent.
+                self.leaving = True
+                connection.writing_ended()
             connection.peer_ended(False, now)
         elif isinstance(event, tls.Failed):
             self._told = True
@@ -157,12 +162,11 @@ class Securing:
     def end(self) -> bool:
         """Take our leave (close_notify, RFC 8446 section 6.1). True once all of it was handed to the wire."""
         engine = self.engine
-        if engine.ending is None:
+        if engine.ending is None and not self.leaving:
             if self._out:
                 return False
-            if not self.leaving:
-                self.leaving = True
-                engine.close_write()
+            self.leaving = True
+            engine.close_write()
         return engine.unsent == 0
 
     def release(self) -> None:

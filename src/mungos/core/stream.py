@@ -67,6 +67,8 @@ class Stream(Lifecycle):
         self._secure.engine.start(now)
         if early:
             self._secure.receive(early, now)
+        if self._transport_ended:
+            self._secure.transport_ended(now)
         self.wake()
         self._reschedule(now)
 
@@ -268,6 +270,8 @@ class Stream(Lifecycle):
             self._flush(now)
             if protocol.ended or self._output_lost:
                 self._settle(now)
+            # What the protocol or the engine did not take waits here: no more may come from the wire.
+            self._update_interest()
             self._reschedule(now)
             return
         if self._out:
@@ -406,20 +410,25 @@ class Stream(Lifecycle):
         if self.write_side is WriteSide.OPEN:
             self.write_side = step(WRITE_SIDES, self.write_side, WriteSide.FLUSHING)
         if self.write_side is WriteSide.FLUSHING:
-            if protocol.unsent or self._out:
+            if self._out or (protocol.unsent and (self._secure is None or not self._secure.leaving)):
                 return
             if self._secure is not None and not self._secure.end():
                 self._flush(now)
                 if self.phase is _CLOSED or self._out or not self._secure.end():
                     return
             self._end_stream(now)
-        if not self._transport_ended or self.write_side is not WriteSide.ENDED:
+        if self.write_side is not WriteSide.ENDED:
             return
-        if self.phase is _CLOSING:
-            self.finish(CloseKind.CLEAN)
-        elif self.read_side is not ReadSide.OPEN and not getattr(protocol, "pending", False):
-            # Half-closed by us, then by the peer, and the handler has had everything.
+        if (
+            self.phase is _OPEN
+            and self.read_side is not ReadSide.OPEN
+            and not getattr(protocol, "pending", False)
+        ):
+            # Half-closed by us, then by the peer, and the handler has had everything. Over TLS the peer's FIN
+            # may still be missing.
             self._set_phase(_CLOSING)
+            self._set_deadline(now + self._limits.linger)
+        if self.phase is _CLOSING and self._transport_ended:
             self.finish(CloseKind.CLEAN)
 
     def _end_stream(self, now: float) -> None:
@@ -450,6 +459,11 @@ class Stream(Lifecycle):
         if type(protocol) is PlainProtocol:
             if truncated and self.phase is _OPEN:
                 self._judge(CloseKind.TRUNCATED, PeerMisbehaved(_TRUNCATED))
+
+    def writing_ended(self) -> None:
+        """TLS has ended our direction by itself: nothing more can be sent."""
+        if self.write_side is WriteSide.OPEN:
+            self.write_side = step(WRITE_SIDES, self.write_side, WriteSide.FLUSHING)
 
     def secured(self, now: float) -> None:
         """TLS is established and verified."""

@@ -188,7 +188,8 @@ class AEAD(Contract):
         self, nonce: Buffer, plaintext: Buffer, associated_data: Buffer, buffer: bytearray | memoryview, /
     ) -> int:
         """As `encrypt`, into `buffer`, which is exactly `TAG_LENGTH` bytes longer than `plaintext` and does
-        not overlap it. Returns bytes written. Where the library can't, this copies."""
+        not overlap it (ValueError for another length). Returns bytes written. Where the library can't, this
+        copies."""
 
     def decrypt_into(
         self, nonce: Buffer, ciphertext: Buffer, associated_data: Buffer, buffer: bytearray | memoryview, /
@@ -227,8 +228,7 @@ class KeyExchange(Contract):
     group: str
 
     def generate(self, random: Random | None = None) -> KeyShare:
-        """A fresh share, for a client. `random`: the source of the private key; None means the library's own
-        generator."""
+        """A fresh share, for a client. `random`: source of its private key, else the library itself."""
 
     def from_private_bytes(self, private: bytes) -> KeyShare:
         """A share with a given private key: 32 bytes for x25519, the scalar (32 or 48 bytes, big-endian) for
@@ -252,8 +252,7 @@ class PublicKey(Contract):
 
     def verify(self, scheme: str, signature: Buffer, message: Buffer, /) -> None:
         """Check by the name of a TLS SignatureScheme. Returns when the signature fits, else raises
-        BadSignature; also when the scheme does not belong to this kind of key. Raises Misuse on an unknown
-        name."""
+        BadSignature, also when the scheme is not of this kind of key; Misuse on an unknown name."""
 
     def verify_algorithm(self, algorithm: SignatureAlgorithm, signature: Buffer, message: Buffer, /) -> None:
         """Check as X.509 names it, where the curve and the hash are chosen freely. Raises as `verify`."""

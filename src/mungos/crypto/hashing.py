@@ -52,13 +52,11 @@ class StandardHashing:
         return hmac.digest(key, data, name)
 
     def hkdf_extract(self, name: str, salt: Buffer, key: Buffer) -> bytes:
-        """RFC 5869 section 2.2. An empty salt means as many zeros as the hash is long (HMAC pads it so
-        anyway)."""
+        """RFC 5869 section 2.2. An empty salt means zeros, which is how HMAC pads it anyway."""
         return self.hmac(name, salt, key)
 
     def hkdf_expand(self, name: str, key: Buffer, info: Buffer, length: int) -> bytes:
-        """RFC 5869 section 2.3. `length` in bytes. Raises Misuse when it is over 255 times the hash's
-        length."""
+        """RFC 5869 section 2.3. `length`: bytes, at most 255 times the hash's length, else Misuse."""
         if name not in HASHES:
             raise _unknown(name)
         if not 0 <= length <= 255 * HASHES[name]:

@@ -129,8 +129,8 @@ class Wire(Contract):
 
     name: str
 
-    def now(self) -> float:
-        """Seconds on the wire's monotonic clock."""
+    now: Callable[[], float]
+    """Seconds on the wire's monotonic clock."""
 
     def wall(self) -> float:
         """Civil time, seconds since 1970."""
@@ -156,9 +156,15 @@ class Wire(Contract):
 
     def unregister(self, fd: int) -> None: ...
 
-    def wait(self, timeout: float | None) -> list[tuple[int, int]]:
-        """Wait at most so many seconds (None: without limit); returns (fd, mask) pairs. A mask is a hint:
-        whoever acts on it must bear finding nothing."""
+    wait: Callable[[float | None], list[tuple[int, int]]]
+    """Wait at most so many seconds (None: without limit); returns (fd, mask) pairs. A mask is a hint: whoever
+    acts on it must bear finding nothing."""
+
+    wake_fd: int
+    """READABLE after `wake`, until `drain`; negative where `wait` needs no descriptor to be woken."""
+
+    def drain(self) -> None:
+        """Forget the wakes so far."""
 
     def wake(self) -> None:
         """End the current or next `wait` early. The one call that is legal from any thread."""

@@ -252,8 +252,10 @@ class KernelWire:
         self._holders: dict[int, _Holder] = {}
         self._inodes: dict[int, str] = {}
         self._dropped: deque[int] = deque()
+        self.wake_fd = self._wake_read
         self.register = self._poller.register
         self.modify = self._poller.modify
+        self.wait: Callable[[float | None], list[tuple[int, int]]] = self._poller.poll
 
     now = staticmethod(time.monotonic)
     wall = staticmethod(time.time)
@@ -357,15 +359,9 @@ class KernelWire:
     def unregister(self, fd: int) -> None:
         self._poller.unregister(fd)
 
-    def wait(self, timeout: float | None) -> list[tuple[int, int]]:
-        ready = self._poller.poll(timeout)
-        for index, (fd, _) in enumerate(ready):
-            if fd == self._wake_read:
-                del ready[index]
-                with contextlib.suppress(BlockingIOError):
-                    os.read(fd, 4096)
-                break
-        return ready
+    def drain(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            os.read(self.wake_fd, 4096)
 
     def wake(self) -> None:
         with self._lock:

@@ -383,6 +383,8 @@ class MemoryWire:
         self.touched: dict[int, None] = {}
         self._interest: dict[int, int] = {}
         self._woken = False
+        self.wake_fd = -1
+        self.wait: Callable[[float | None], list[tuple[int, int]]] = self._wait
 
     def _local(self, family: int) -> Address:
         host = {4: "127.0.0.1", 6: "::1", 0: ""}[family]
@@ -446,7 +448,7 @@ class MemoryWire:
         del self._interest[fd]
         self.touched.pop(fd, None)
 
-    def wait(self, timeout: float | None) -> list[tuple[int, int]]:
+    def _wait(self, timeout: float | None) -> list[tuple[int, int]]:
         ready = self.ready()
         if not ready and not self._woken:
             if timeout is None:
@@ -470,6 +472,9 @@ class MemoryWire:
 
     def wake(self) -> None:
         self._woken = True
+
+    def drain(self) -> None:
+        self._woken = False
 
     def fileno(self) -> int:
         return -1

@@ -1,5 +1,4 @@
-"""Whether a certificate bears a name (RFC 9525). Only subjectAltName counts; a common name is never looked
-at."""
+"""Whether a certificate bears a name (RFC 9525). Only subjectAltName counts, never a common name."""
 
 from __future__ import annotations
 

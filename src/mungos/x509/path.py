@@ -226,8 +226,7 @@ class _Search:
         return None
 
     def _candidates(self, path: tuple[Certificate, ...]) -> Iterator[tuple[Certificate, bool]]:
-        """Who bears the issuer's name: roots first, then the peer's; those with the right key identifier
-        first."""
+        """Who bears the issuer's name: roots, then the peer's; of each, the right key identifiers first."""
         child = path[-1]
         wanted = child.extensions.authority_key
         roots = self._roots.named(child.issuer)
@@ -259,8 +258,7 @@ class _Search:
         return parsed
 
     def _proved(self, child: Certificate, issuer: Certificate) -> bool:
-        """Whether the issuer signed the child. False where its key identifier tells that it is another
-        one."""
+        """Whether the issuer signed the child. False where key identifiers tell that it is another one."""
         if self._signatures <= 0:
             raise PathTooHard(f"over {MAX_SIGNATURES} signatures to check")
         self._signatures -= 1
@@ -309,7 +307,6 @@ def _by_identifier(candidates: Sequence[Certificate], wanted: bytes | None) -> S
 
 
 def _other_key(child: Certificate, issuer: Certificate) -> bool:
-    """Whether the key identifiers (RFC 5280 sections 4.2.1.1 and 4.2.1.2) say that another key of this name
-    signed."""
+    """Whether the key identifiers (RFC 5280 sections 4.2.1.1 and 4.2.1.2) say that another key signed."""
     wanted = child.extensions.authority_key
     return wanted is not None and issuer.extensions.subject_key not in (None, wanted)

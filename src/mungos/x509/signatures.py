@@ -1,5 +1,4 @@
-"""Which signature a certificate bears (RFC 4055, RFC 5758, RFC 8410), and checking it with an issuer's
-key."""
+"""Which signature a certificate bears, and checking it (RFC 4055, RFC 5758, RFC 8410)."""
 
 from __future__ import annotations
 
@@ -13,8 +12,7 @@ __all__ = ["LARGEST_RSA", "SMALLEST_RSA", "check_key", "check_signature", "signa
 
 SMALLEST_RSA = 2048
 LARGEST_RSA = 8192
-"""Bits of an RSA modulus: below, it is weak (CA/Browser Forum BR section 6.1.5); above, checking costs too
-much."""
+"""Bits of an RSA modulus: below, it is weak (CA/Browser Forum BR section 6.1.5); above, it costs too much."""
 
 _MAX_SALT = 512
 """Bytes of an RSASSA-PSS salt; more has no room in the largest modulus."""

@@ -50,8 +50,8 @@ class TrustStore:
 
     @classmethod
     def from_pem(cls, text: bytes, *, tolerant: bool = False) -> TrustStore:
-        """From PEM, one or many. Raises Misuse when the text holds no certificate, or (`tolerant` is False) a
-        broken one."""
+        """From PEM, one or many. Raises Misuse when the text holds no certificate, or a broken one (of which
+        `tolerant` forgives those whose PEM is sound)."""
         try:
             roots = certificates_from_pem(text)
             store = cls(roots, tolerant=tolerant)

@@ -1,5 +1,4 @@
-"""The provider over the `cryptography` package. Importing it raises ImportError where that is missing or too
-old."""
+"""The provider over the `cryptography` package. ImportError where that is missing or too old."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from mungos.protocol import Buffer
 __all__ = ["HAS_INTO", "aead"]
 
 HAS_INTO = hasattr(AESGCM, "encrypt_into") and hasattr(AESGCM, "decrypt_into")
-"""Whether the library writes into a caller's buffer (it does from version 47 on)."""
+"""Whether the library writes into a caller's buffer, as its newer versions do."""
 
 _Cipher = Callable[[Buffer, Buffer, Buffer], bytes]
 _CipherInto = Callable[[Buffer, Buffer, Buffer, bytearray | memoryview], int]

@@ -22,7 +22,7 @@ from mungos.protocol import Buffer
 
 try:
     from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
-except ImportError:  # older than 47
+except ImportError:  # a version without ML-KEM
     _MLKEM_IMPORTED = False
 else:
     _MLKEM_IMPORTED = True

@@ -61,8 +61,7 @@ _RSA_PSS_OID = bytes.fromhex("06092a864886f70d01010a")
 
 
 def _restricted(hash_name: HashName) -> bytes:
-    """RSASSA-PSS-params with one hash for message and mask, and its length as the salt's (RFC 4055 section
-    3.1)."""
+    """id-RSASSA-PSS bound to one hash for message and mask, with a salt as long (RFC 4055 section 3.1)."""
     hash_oid = {"sha256": b"\x01", "sha384": b"\x02", "sha512": b"\x03"}[hash_name]
     hash_id = bytes.fromhex("300d06096086480165030402") + hash_oid + b"\x05\x00"
     mask_id = b"\x30\x1a" + bytes.fromhex("06092a864886f70d010108") + hash_id
@@ -179,8 +178,7 @@ def _curve_key(spki: bytes, curve: SECP256R1 | SECP384R1, length: int) -> Ellipt
 
 
 def _rsa_algorithm(spki: bytes) -> tuple[KeyKind, HashName | None] | None:
-    """The kind of an RSA key and the only hash that it may use, or None when it is no RSA key that we
-    speak."""
+    """The kind of an RSA key and the only hash that it may use, or None for keys of other kinds."""
     start = 2 + (spki[1] & 0x7F) if spki[1:2] >= b"\x80" else 2
     for identifier, hash_name in _RESTRICTED.items():
         if spki.startswith(identifier, start):

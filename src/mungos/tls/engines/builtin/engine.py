@@ -343,7 +343,7 @@ class BuiltinEngine(WritingHalf):
         if isinstance(self._prepared, PreparedClient):
             self._tickets = TicketKeeper.of(self._prepared, self._server_name, outcome)
         self._handshake = None
-        self._skip = 0
+        self._skip = self._quiet = 0
         self.negotiated = outcome.negotiated
         self._push(Established(outcome.negotiated))
 
