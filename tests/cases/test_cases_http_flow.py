@@ -61,7 +61,7 @@ def test_upload_echoed_to_a_slow_reader_keeps_memory_bounded(web: Web) -> None:
     while len(peer.outbox) != stalled:  # until the upload stands still
         stalled = len(peer.outbox)
         web.world.sleep(0.02)
-    assert stalled > 0
+    assert len(server.body) < size
     assert echo.pauses > 0
     connection = server.connection()
     assert connection.unsent + connection.unread < BOUND
@@ -177,7 +177,6 @@ def test_paused_server_takes_no_more_than_its_buffers(web: Web) -> None:
     while len(peer.outbox) != stalled:
         stalled = len(peer.outbox)
         web.world.sleep(0.02)
-    assert stalled > 0
     assert server.body == b""
     assert server.connection().unread < BOUND
     server.connection().resume()

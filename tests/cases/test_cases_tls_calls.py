@@ -91,7 +91,8 @@ def test_t72_inside_a_handler(stand: Stand, role: Role, event: str, call: str) -
     peer.close_notify()
     world.run(lambda: bool(done))
     world.run(lambda: peer.notified or peer.raw.ended or peer.raw.reset)
-    if not (peer.raw.reset or peer.raw.closed):
+    world.run(lambda: not peer.out or peer.raw.reset)
+    if not peer.raw.reset:
         peer.raw.end()
     ended(world, notes, CloseKind.ABORTED if call == "abort" else CloseKind.CLEAN, sent=b"onetwo")
     assert done == [event]
@@ -304,7 +305,7 @@ def test_t82_a_thousand_connections_closed_at_once(stand: Stand, answering: bool
         server.all_ended(count, {CloseKind.CLEAN})
     else:
         report = ours.close(0.3)
-        assert 0.3 <= world.now() - began < 2.0
+        assert 0.299 <= world.now() - began < 2.0
         server.all_ended(count, {CloseKind.TIMED_OUT})
         assert len(report.forced) == count
     assert report.ok

@@ -15,7 +15,7 @@ from mungos import Closed, CloseReason, Connection, Limits, Listener, Manager, O
 from mungos.tls import ClientConfig, Credential, ServerConfig
 from mungos.wires import MemoryStream
 from tests.cases.world import RawListener, RawPeer, World
-from tests.websocket.driver import read_frames, response_to
+from tests.websocket.driver import response_to
 
 ENGINE = "openssl"
 
@@ -206,7 +206,24 @@ class Speaker(RawPeer):
     @property
     def frames(self) -> list[tuple[int, bytes, bool]]:
         """WebSocket frames behind the handshake: first byte, payload, masked."""
-        return read_frames(bytes(self.received.partition(b"\r\n\r\n")[2]))
+        data = bytes(self.received)
+        found = []
+        at = data.index(b"\r\n\r\n") + 4 if data.startswith((b"HTTP", b"GET")) else 0
+        while at < len(data):
+            first, second = data[at], data[at + 1]
+            at += 2
+            size = second & 127
+            if size > 125:
+                wide = 2 if size == 126 else 8
+                size = int.from_bytes(data[at : at + wide], "big")
+                at += wide
+            key = data[at : at + 4] if second & 128 else b""
+            at += len(key)
+            payload = data[at : at + size]
+            assert len(payload) == size
+            at += size
+            found.append((first, _unmasked(payload, key), bool(key)))
+        return found
 
     def has_frames(self, count: int) -> bool:
         """Whether so many whole frames have come."""
@@ -472,6 +489,20 @@ HANDSHAKE = (
 )
 GET = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def _unmasked(payload: bytes, key: bytes) -> bytes:
+    """RFC 6455 section 5.3, all bytes at once."""
+    if not key or not payload:
+        return payload
+    pad = (key * (len(payload) // 4 + 1))[: len(payload)]
+    return (int.from_bytes(payload, "big") ^ int.from_bytes(pad, "big")).to_bytes(len(payload), "big")
+
+
+def big_frame(payload: bytes, masked: bool) -> bytes:
+    """A binary message of 126 to 65535 bytes, under a mask of zeros."""
+    size = len(payload).to_bytes(2, "big")
+    return b"\x82\xfe" + size + b"\0\0\0\0" + payload if masked else b"\x82\x7e" + size + payload
 
 
 def get(target: str, *fields: str) -> bytes:

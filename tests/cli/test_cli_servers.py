@@ -200,8 +200,12 @@ def test_first_signal_may_come_at_once(site: Path) -> None:
         assert serving.ended() == 0
 
 
-def test_signals_too_many_change_nothing(site: Path) -> None:
+def test_signal_after_the_end_changes_nothing(site: Path) -> None:
+    """Between the report and the process's end."""
     with server("serve", site, "--listen", "http://127.0.0.1:0") as serving:
+        serving.signal()
+        while "closed in" not in serving.errors():
+            pass
         while serving.process.poll() is None:
             serving.signal()
         assert serving.ended() == 0

@@ -33,6 +33,7 @@ __all__ = [
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _LOOPBACK = frozenset({"", "::", "0.0.0.0", "localhost", "127.0.0.1", "::1"})
 
 
@@ -168,13 +169,16 @@ def serve_until_signalled(manager: Manager, *, close_within: float, quiet: bool,
             level=logging.DEBUG if verbose > 1 else logging.INFO,
             format="%(relativeCreated)8.0f ms %(name)s: %(message)s",
         )
-    # `run` has handlers of its own. These stand before it, and after it: then the close is through, and a signal
-    # too many changes nothing any more, the exit status least of all.
-    for number in (signal.SIGINT, signal.SIGTERM):
+    # `run` has handlers of its own; these stand before and after it.
+    for number in _SIGNALS:
         signal.signal(number, lambda _number, _frame: manager.call_soon(manager.begin_close, close_within))
     # From inside the loop: whoever reads the line may signal at once.
     manager.call_soon(_announce, manager)
-    report = manager.run(within=close_within)
+    report = manager.run(signals=_SIGNALS, within=close_within)
+    # All is closed and the process about to exit: a signal too many must not change its status. A handler
+    # would not do, as Python takes those back before it ends.
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     _report(report, quiet)
     return OK if report.ok else FAILED
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,7 +22,15 @@ def parse_size(text: str) -> int:
     return size
 
 
-class _Size(click.ParamType[int]):
+if TYPE_CHECKING:
+    _Int = click.ParamType[int]
+    _Float = click.ParamType[float]
+else:
+    # Parameter types became generic with click 8.4.
+    _Int = _Float = click.ParamType
+
+
+class _Size(_Int):
     name = "size"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
@@ -33,7 +42,7 @@ class _Size(click.ParamType[int]):
             self.fail(str(error), param, ctx)
 
 
-class _Seconds(click.ParamType[float]):
+class _Seconds(_Float):
     name = "seconds"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:

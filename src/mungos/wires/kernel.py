@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import io
 import os
 import socket
 import stat
@@ -248,6 +249,8 @@ class KernelWire:
         self._lock = threading.RLock()
         self._closed = False
         self._wake_read, self._wake_write = _wake_pair()
+        # As sockets do, these warn and close when they are dropped with a wire that was never closed.
+        self._wake_files = [io.FileIO(fd, "r+") for fd in {self._wake_read, self._wake_write}]
         self._poller.register(self._wake_read, 1)
         self._holders: dict[int, _Holder] = {}
         self._inodes: dict[int, str] = {}
@@ -380,9 +383,8 @@ class KernelWire:
             self._closed = True
             self._poller.unregister(self._wake_read)
             self._poller.close()
-            os.close(self._wake_read)
-            if self._wake_write != self._wake_read:
-                os.close(self._wake_write)
+            for file in self._wake_files:
+                file.close()
 
     def forked(self) -> None:
         # The poller is shared with the parent: nothing may be unregistered, only our copies released.
@@ -395,9 +397,8 @@ class KernelWire:
         if not self._closed:
             self._closed = True
             self._poller.close()
-            os.close(self._wake_read)
-            if self._wake_write != self._wake_read:
-                os.close(self._wake_write)
+            for file in self._wake_files:
+                file.close()
 
 
 def _wake_pair() -> tuple[int, int]:

@@ -28,12 +28,19 @@ class MemoryNetwork:
         clock: moved by whoever waits with nothing to do.
         capacity: bytes that one direction of a stream holds before its writer must wait.
         seed: of the wires' random bytes, so that a run can be repeated.
+
+    Attributes:
+        descriptors_left: how many endpoints may still be made; None for no limit.
+        silent_hosts: hosts that never answer a connection attempt.
+        unreachable_hosts: hosts to which there is no route.
     """
 
     def __init__(self, clock: ManualClock | None = None, *, capacity: int = 65536, seed: int = 0) -> None:
         self.clock = clock if clock is not None else ManualClock()
         self.capacity = capacity
         self.descriptors_left: int | None = None
+        self.silent_hosts: set[str] = set()
+        self.unreachable_hosts: set[str] = set()
         self._random = random.Random(seed)  # noqa: S311 - repeatable on purpose, for tests only
         self._next_fd = 1000
         self._next_port = 49152
@@ -391,7 +398,11 @@ class MemoryWire:
         return Address(host, self.network.new_port() if family else 0, family)
 
     def connect(self, address: Address) -> MemoryStream:
+        if address.host in self.network.unreachable_hosts:
+            raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))
         stream = MemoryStream(self.network, self, self._local(address.family), address)
+        if address.host in self.network.silent_hosts:
+            return stream
         listener = self.network.find_listener(address)
         if listener is None:
             stream.refuse()

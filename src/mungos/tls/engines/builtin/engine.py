@@ -103,6 +103,7 @@ class BuiltinEngine(WritingHalf):
         "_quiet",
         "_read_secret",
         "_reader",
+        "_released",
         "_server_name",
         "_skip",
         "_tickets",
@@ -152,6 +153,7 @@ class BuiltinEngine(WritingHalf):
         self._quiet = 0
         self._foreign = bytearray()  # what followed the peer's close_notify
         self._foreign_lost = False
+        self._released = False
         self._truncated = False  # the stream ended without close_notify
 
     def __repr__(self) -> str:
@@ -262,7 +264,7 @@ class BuiltinEngine(WritingHalf):
 
     def fail(self, alert: AlertDescription) -> None:
         """Queue a fatal alert of the caller's choice and end the session as failed."""
-        if self.ending is not None or self.read_side is ReadSide.FAILED:
+        if self.ending is not None or self.read_side is ReadSide.FAILED or self._released:
             return
         error = PeerMisbehaved(f"this side ended the session with the alert {alert.name}")
         sent = self._say(alert)
@@ -293,6 +295,7 @@ class BuiltinEngine(WritingHalf):
 
     def release(self) -> None:
         """Drop keys and buffers. Idempotent."""
+        self._released = True
         self.deadline = None
         self.end_writing()
         self.drop_output()
