@@ -97,7 +97,7 @@ def test_big_file_to_a_slow_client(web: Web, tmp_path: pathlib.Path) -> None:
     web.run(lambda: server.count("Request") == 1)
     for _ in range(5):
         web.world.sleep(0.01)
-        assert max(connection.unsent for connection in web.manager.connections.values()) < BOUND  # type: ignore[union-attr]
+        assert max(connection.unsent for connection in web.manager.connections.values()) < BOUND
     other.say(get("/none"))
     web.run(lambda: other.statuses == [404])
     peer.deaf = False

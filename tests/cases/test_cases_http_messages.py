@@ -199,7 +199,7 @@ def test_h11_our_client_reports_what_was_not_answered(web: Web) -> None:
             session.request("GET", f"/{number}")
 
     client = web.watch(Opened=pipeline)
-    web.manager.connect(where.url, client, protocol=lambda connection: Pipelining(connection))
+    web.manager.connect(where.url, client, protocol=Pipelining)
     peer = web.accept(where)
     web.run(lambda: peer.received.count(b"GET ") == 4)
     peer.say(OK + b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno")

@@ -26,9 +26,9 @@ class Pair:
         self.masked = role == "server"  # what the peer sends
         self.watch = web.watch(Message=lambda s, m: s.send(m.data))
         if role == "server":
-            self.peer: Speaker = web.open_peer(web.serve_sockets(self.watch, **options), self.watch)
+            self.peer: Speaker = web.open_peer(web.serve_sockets(self.watch, None, **options), self.watch)
         else:
-            self.peer = web.open_server(self.watch, **options)
+            self.peer = web.open_server(self.watch, b"", **options)
 
     def say(self, *frames: bytes) -> None:
         self.peer.say(b"".join(frames))

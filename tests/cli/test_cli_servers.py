@@ -45,6 +45,8 @@ def accepts(port: int) -> bool:
         socket.create_connection(("127.0.0.1", port), timeout=8).close()
     except ConnectionRefusedError:
         return False
+    except ConnectionResetError:  # it was about to be accepted when the listener was closed
+        return True
     return True
 
 

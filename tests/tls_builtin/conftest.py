@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from mungos.tls.config import ClientConfig, Credential, ServerConfig
 
@@ -46,6 +57,31 @@ class Authority:
         issued = self.ca.issue_cert(*names, key_type=key)
         chain = b"".join(pem.bytes() for pem in issued.cert_chain_pems)
         return Credential(chain, issued.private_key_pem.bytes())
+
+    def ed25519(self, name: str, purpose: x509.ObjectIdentifier) -> Credential:
+        """A credential whose signatures are the same at every run."""
+        key = Ed25519PrivateKey.generate()
+        issuer = x509.load_pem_x509_certificate(self.roots).subject
+        now = datetime.now(UTC)
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(x509.Name([]))
+            .issuer_name(issuer)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=1))
+            .not_valid_after(now + timedelta(days=3650))
+            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
+            .sign(self._signer(), SHA256())
+        )
+        pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        return Credential(certificate.public_bytes(Encoding.PEM), pem)
+
+    def _signer(self) -> EllipticCurvePrivateKey:
+        key = load_pem_private_key(self.ca.private_key_pem.bytes(), None)
+        assert isinstance(key, EllipticCurvePrivateKey)
+        return key
 
 
 @pytest.fixture(scope="session")

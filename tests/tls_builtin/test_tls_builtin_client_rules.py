@@ -82,7 +82,11 @@ HELLOS = {
         Alert.protocol_version,
         PeerIncompatible,
     ),
-    "old version": (extend(ExtensionType.supported_versions, b"\3\3"), Alert.illegal_parameter, PeerMisbehaved),
+    "old version": (
+        extend(ExtensionType.supported_versions, b"\3\3"),
+        Alert.illegal_parameter,
+        PeerMisbehaved,
+    ),
     "no key share": (extend(ExtensionType.key_share, None), Alert.missing_extension, PeerMisbehaved),
     "share of a group not sent": (
         extend(ExtensionType.key_share, b"\0\x18\0\x02ab"),
@@ -157,7 +161,9 @@ def retry(config: ClientConfig, extensions: dict[int, bytes], **fields: object) 
     client = End(factory().client(config, "localhost"))
     (first,) = records(client.take())
     session_id = first[5 + 39 : 5 + 39 + first[5 + 38]]
-    answer = ServerHello(HELLO_RETRY_RANDOM, session_id, 0x1301, {**extensions, ExtensionType.supported_versions: b"\3\4"})
+    answer = ServerHello(
+        HELLO_RETRY_RANDOM, session_id, 0x1301, {**extensions, ExtensionType.supported_versions: b"\3\4"}
+    )
     put(**fields)(answer)
     client.give(plain_record(ContentType.handshake, answer.pack()))
     client.pull()
@@ -214,7 +220,9 @@ def test_t11_hello_retry_request_then_end_of_stream(client_config: ClientConfig)
     assert client.engine._handshake is None
 
 
-def test_rfc8446_4_1_4_suite_changes_after_hello_retry_request(client_config: ClientConfig, credential: Credential) -> None:
+def test_rfc8446_4_1_4_suite_changes_after_hello_retry_request(
+    client_config: ClientConfig, credential: Credential
+) -> None:
     config = ServerConfig((credential,), groups=("secp384r1",))
 
     def alter(message: bytes) -> bytes:
@@ -350,7 +358,9 @@ def test_t21_t22_authentication(client_config: ClientConfig, server_config: Serv
 @pytest.mark.parametrize(
     ("name", "alert"), [("other.example", Alert.bad_certificate), ("127.0.0.1", Alert.bad_certificate)]
 )
-def test_t22_wrong_name(client_config: ClientConfig, server_config: ServerConfig, name: str, alert: Alert) -> None:
+def test_t22_wrong_name(
+    client_config: ClientConfig, server_config: ServerConfig, name: str, alert: Alert
+) -> None:
     made = factory()
     client, server = End(made.client(client_config, name)), End(made.server(server_config))
     pump(client, server)
@@ -429,7 +439,9 @@ def test_unknown_extension_of_a_certificate_request_is_ignored(
 
 
 @pytest.mark.parametrize("kind", [0, 1, 4, 5, 24, 254, 255])
-def test_message_that_may_not_come(client_config: ClientConfig, server_config: ServerConfig, kind: int) -> None:
+def test_message_that_may_not_come(
+    client_config: ClientConfig, server_config: ServerConfig, kind: int
+) -> None:
     def alter(message: bytes) -> bytes:
         return bytes((kind,)) + message[1:]
 

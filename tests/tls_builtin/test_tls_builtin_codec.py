@@ -22,7 +22,6 @@ from mungos.tls.engines.builtin.messages import (
     Context,
     EncryptedExtensions,
     EndOfEarlyData,
-    ExtensionType,
     Finished,
     KeyUpdate,
     NewSessionTicket,
@@ -46,9 +45,7 @@ SESSION_ID = st.binary(max_size=32)
 UINT16 = st.integers(0, 0xFFFF)
 UINT32 = st.integers(0, 0xFFFFFFFF)
 MESSAGES = st.one_of(
-    st.builds(
-        ClientHello, RANDOM, SESSION_ID, st.lists(UINT16, min_size=1, max_size=9), blocks(Context.CH)
-    ),
+    st.builds(ClientHello, RANDOM, SESSION_ID, st.lists(UINT16, min_size=1, max_size=9), blocks(Context.CH)),
     st.builds(ServerHello, RANDOM, SESSION_ID, UINT16, blocks(Context.SH)),
     st.builds(ServerHello, st.just(HELLO_RETRY_RANDOM), SESSION_ID, UINT16, blocks(Context.HRR)),
     st.builds(EncryptedExtensions, blocks(Context.EE)),
@@ -56,7 +53,9 @@ MESSAGES = st.one_of(
     st.builds(
         Certificate,
         st.binary(max_size=20),
-        st.lists(st.builds(CertificateEntry, st.binary(min_size=1, max_size=50), blocks(Context.CT)), max_size=4),
+        st.lists(
+            st.builds(CertificateEntry, st.binary(min_size=1, max_size=50), blocks(Context.CT)), max_size=4
+        ),
     ),
     st.builds(CertificateVerify, UINT16, st.binary(max_size=80)),
     st.builds(
@@ -88,12 +87,11 @@ def test_cut_at_every_byte_and_one_too_many(message: ClientHello) -> None:
     for cut in range(len(body)):
         try:
             parsed = type(message).parse(body[:cut])
-        except ProtocolError as error:
-            assert alert_for(error) in (Alert.decode_error, Alert.illegal_parameter)
-        else:
-            # A hello of TLS 1.2 may end before its extensions.
-            assert isinstance(message, ClientHello | ServerHello)
-            assert parsed.extensions == {}
+        except (DecodeError, IllegalParameter):
+            continue
+        # A hello of TLS 1.2 may end before its extensions.
+        assert type(message) in (ClientHello, ServerHello)
+        assert parsed.extensions == {}
     with pytest.raises(ProtocolError):
         type(message).parse(body + b"\0")
 
@@ -120,7 +118,7 @@ def test_junk_is_parsed_or_refused(kind: type[ClientHello], junk: bytes) -> None
         parsed = kind.parse(junk)
     except ProtocolError:
         return
-    if not isinstance(parsed, ClientHello | ServerHello):
+    if kind not in (ClientHello, ServerHello):
         assert parsed.pack()[4:] == junk
 
 
@@ -146,8 +144,8 @@ PARSERS: list[Callable[[bytes], object]] = [
 def test_junk_in_extensions(parse: Callable[[bytes], object], junk: bytes) -> None:
     try:
         parse(junk)
-    except ProtocolError as error:
-        assert alert_for(error) in (Alert.decode_error, Alert.illegal_parameter)
+    except (DecodeError, IllegalParameter):
+        return
 
 
 @given(st.lists(st.binary(min_size=1, max_size=255), min_size=1, max_size=5))
@@ -160,7 +158,13 @@ def test_key_shares_round_trip(shares: dict[int, bytes]) -> None:
     assert ext.parse_key_shares(ext.pack_key_shares(list(shares.items()))) == shares
 
 
-@given(st.lists(st.tuples(st.binary(min_size=1, max_size=50), UINT32, st.binary(min_size=32, max_size=48)), min_size=1, max_size=4))
+@given(
+    st.lists(
+        st.tuples(st.binary(min_size=1, max_size=50), UINT32, st.binary(min_size=32, max_size=48)),
+        min_size=1,
+        max_size=4,
+    )
+)
 def test_offered_psks_round_trip(psks: list[tuple[bytes, int, bytes]]) -> None:
     offer = ext.OfferedPsks(
         [ext.PskIdentity(identity, age) for identity, age, _ in psks], [binder for _, _, binder in psks]

@@ -114,7 +114,7 @@ def test_rfc8446_4_6_3_value_that_is_neither(pair: tuple[End, End], value: int) 
 
 
 def test_t53_rfc8446_5_5_keys_are_updated_at_their_limit(pair: tuple[End, End]) -> None:
-    client, server = pair
+    client, _ = pair
     assert client.engine._writer is not None
     assert client.engine._writer.limit == 1 << 24
     client.engine._writer.limit = 3
@@ -182,11 +182,12 @@ def test_broken_ticket(pair: tuple[End, End], ticket: bytes) -> None:
 
 def test_extensions_of_a_ticket(pair: tuple[End, End]) -> None:
     client, server = pair
-    for extensions, alert in (
+    cases: list[tuple[dict[int, bytes], Alert | None]] = [
         ({0x4A4A: b"x"}, None),
         ({ExtensionType.early_data: b"\0\0\1\0"}, None),
         ({ExtensionType.early_data: b"\0"}, Alert.decode_error),
-    ):
+    ]
+    for extensions, alert in cases:
         message = NewSessionTicket(1, 2, b"", b"t", extensions).pack()
         client.give(server.inject(ContentType.handshake, message))
         client.pull()
@@ -198,9 +199,7 @@ def test_t87_ticket_during_shutdown(
     authority: Authority, credential: Credential, client_config: ClientConfig
 ) -> None:
     sessions = SessionCache()
-    client, server = meet(
-        ClientConfig(roots=authority.roots, sessions=sessions), ServerConfig((credential,))
-    )
+    client, server = meet(ClientConfig(roots=authority.roots, sessions=sessions), ServerConfig((credential,)))
     client.engine.close_write()
     server.give(client.take())
     ticket = NewSessionTicket(100, 2, b"n", b"late").pack()
@@ -214,9 +213,7 @@ def test_t87_ticket_during_shutdown(
     assert client.engine.write_side is WriteSide.ENDED
 
 
-def test_t20_tickets_and_the_clients_first_write_cross(
-    authority: Authority, credential: Credential
-) -> None:
+def test_t20_tickets_and_the_clients_first_write_cross(authority: Authority, credential: Credential) -> None:
     made = factory()
     sessions = SessionCache()
     client = End(made.client(ClientConfig(roots=authority.roots, sessions=sessions), "localhost"))
@@ -243,9 +240,10 @@ def test_t20_tickets_and_the_clients_first_write_cross(
 def test_t56_clean_on_both_sides(pair: tuple[End, End]) -> None:
     client, server = pair
     client.engine.close_write()
-    assert client.engine.write_side is WriteSide.FLUSHING
+    sides = [client.engine.write_side]
     server.give(client.take())
-    assert client.engine.write_side is WriteSide.ENDED
+    sides.append(client.engine.write_side)
+    assert sides == [WriteSide.FLUSHING, WriteSide.ENDED]
     server.pull()
     assert server.engine.read_side is ReadSide.ENDED
     server.engine.receive_eof(0.0)
@@ -549,7 +547,8 @@ def test_release_leaves_nothing(pair: tuple[End, End]) -> None:
         engine = end.engine
         assert engine.unread == engine.unsent == 0
         assert engine.deadline is None
-        assert engine._opener is engine._sealer is engine._handshake is None
+        for held in (engine._opener, engine._sealer, engine._reader, engine._writer, engine._handshake):
+            assert held is None
         assert not engine._read_secret
         assert not engine._write_secret
         assert not engine._exporter
@@ -624,7 +623,16 @@ def test_no_secret_stands_in_any_repr(authority: Authority, credential: Credenti
         ServerConfig((credential,), tickets=keys, keylog=secrets.append),
     )
     (stored,) = sessions._sessions.values()
-    things = [client.engine, server.engine, sessions, keys, *stored, *keys._keys, *client.events, credential]
+    things: list[object] = [
+        client.engine,
+        server.engine,
+        sessions,
+        keys,
+        *stored,
+        *keys._keys,
+        *client.events,
+        credential,
+    ]
     things += [client.engine._prepared, server.engine._tickets, client.engine._sealer]
     shown = " ".join(map(repr, things))
     hidden = [line.split()[2] for line in secrets] + [each.secret.hex() for each in stored]

@@ -78,7 +78,9 @@ def test_each_ticket_is_used_once(
 
 
 def test_another_name_is_not_resumed(authority: Authority, client_config: ClientConfig, clock: Clock) -> None:
-    config = ServerConfig((authority.credential("localhost", "other.example"),), tickets=TicketKeys(), wall=clock)
+    config = ServerConfig(
+        (authority.credential("localhost", "other.example"),), tickets=TicketKeys(), wall=clock
+    )
     meet(client_config, config)
     assert not resumed(*meet(client_config, config, name="other.example", seed=1))
     assert resumed(*meet(client_config, config, name="LOCALHOST.", seed=2))
@@ -184,7 +186,10 @@ def test_changed_ticket_is_passed_over(
         changed[at] ^= 1
         return bytes(changed), binder, age
 
-    client, server = hooked_client(client_config, only(1, offer(change))), End(factory().server(server_config))
+    client, server = (
+        hooked_client(client_config, only(1, offer(change))),
+        End(factory().server(server_config)),
+    )
     pump(client, server)
     assert server.established
     assert server.engine.negotiated is not None
@@ -223,7 +228,10 @@ def _other_hash(parsed: ServerHello) -> None:
     ],
 )
 def test_what_a_server_may_not_answer_to_a_ticket(
-    client_config: ClientConfig, server_config: ServerConfig, change: Callable[[ServerHello], None], alert: Alert
+    client_config: ClientConfig,
+    server_config: ServerConfig,
+    change: Callable[[ServerHello], None],
+    alert: Alert,
 ) -> None:
     meet(client_config, server_config)
     client = End(factory(1).client(client_config, "localhost"))
@@ -238,9 +246,7 @@ def test_no_certificate_after_a_ticket(client_config: ClientConfig, server_confi
     """A server that resumes shows no certificate and asks for none (section 4.3.2)."""
     meet(client_config, server_config)
     client = End(factory(1).client(client_config, "localhost"))
-    server = hooked_server(
-        server_config, only(HandshakeType.finished, lambda m: b"\x0d\0\0\x03\0\0\0")
-    )
+    server = hooked_server(server_config, only(HandshakeType.finished, lambda m: b"\x0d\0\0\x03\0\0\0"))
     pump(client, server)
     assert client.failure.alert is Alert.unexpected_message
 
@@ -324,7 +330,9 @@ def test_t76_tickets_of_a_failed_session_are_forgotten(
 # The objects of the configuration
 
 
-def session(name: str | None = "a", ticket: bytes = b"t", obtained: float = 0.0, trust: bytes = b"") -> ClientSession:
+def session(
+    name: str | None = "a", ticket: bytes = b"t", obtained: float = 0.0, trust: bytes = b""
+) -> ClientSession:
     return ClientSession(ticket, b"s", "TLS_AES_128_GCM_SHA256", name, trust, 0, obtained, obtained + 10)
 
 

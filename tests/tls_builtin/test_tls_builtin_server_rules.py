@@ -78,6 +78,7 @@ def _twice(parsed: ClientHello) -> None:
 
 
 ET = ExtensionType
+PSK: bytes = b"\0\7\0\1x" + bytes(4) + b"\0\x21\x20" + bytes(32)
 MISBEHAVED, INCOMPATIBLE = PeerMisbehaved, PeerIncompatible
 HELLOS: dict[str, tuple[Change, Alert, type[Exception]]] = {
     "T25 no version": (extend(ET.supported_versions, None), Alert.protocol_version, INCOMPATIBLE),
@@ -164,7 +165,6 @@ HELLOS: dict[str, tuple[Change, Alert, type[Exception]]] = {
         Malformed,
     ),
 }
-PSK = b"\0\7\0\1x" + bytes(4) + b"\0\x21\x20" + bytes(32)
 
 
 @pytest.mark.parametrize("case", HELLOS)
@@ -279,7 +279,9 @@ SECONDS: dict[str, tuple[Change, Alert]] = {
 
 
 @pytest.mark.parametrize("case", SECONDS)
-def test_rfc8446_4_1_2_second_client_hello(client_config: ClientConfig, retrying: ServerConfig, case: str) -> None:
+def test_rfc8446_4_1_2_second_client_hello(
+    client_config: ClientConfig, retrying: ServerConfig, case: str
+) -> None:
     change, alert = SECONDS[case]
     refused(client_config, retrying, second(change), alert)
 
@@ -350,7 +352,9 @@ def test_rfc8446_4_2_10_refused_early_data_are_passed_over(
     assert not server.data
 
 
-def test_early_data_are_passed_over_up_to_a_limit(client_config: ClientConfig, server_config: ServerConfig) -> None:
+def test_early_data_are_passed_over_up_to_a_limit(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
     _, server = early(client_config, server_config, [16_384] * 4)
     assert not server.failed
     _, server = early(client_config, server_config, [16_384] * 4 + [17])
@@ -376,7 +380,8 @@ def test_nothing_is_passed_over_after_the_first_good_record(
 
 def test_t24_no_protocol_in_common(authority: Authority, credential: Credential) -> None:
     client, server = meet(
-        ClientConfig(roots=authority.roots, alpn=("h2",)), ServerConfig((credential,), alpn=("http/1.1", "mqtt"))
+        ClientConfig(roots=authority.roots, alpn=("h2",)),
+        ServerConfig((credential,), alpn=("http/1.1", "mqtt")),
     )
     assert server.failure.alert is client.failure.alert is Alert.no_application_protocol
     assert isinstance(server.failure.error, PeerIncompatible)
@@ -385,7 +390,8 @@ def test_t24_no_protocol_in_common(authority: Authority, credential: Credential)
 
 def test_alpn_follows_the_servers_order(authority: Authority, credential: Credential) -> None:
     client, server = meet(
-        ClientConfig(roots=authority.roots, alpn=("a", "b", "c")), ServerConfig((credential,), alpn=("c", "b"))
+        ClientConfig(roots=authority.roots, alpn=("a", "b", "c")),
+        ServerConfig((credential,), alpn=("c", "b")),
     )
     assert client.engine.negotiated is not None
     assert server.engine.negotiated is not None
@@ -396,7 +402,9 @@ def test_alpn_follows_the_servers_order(authority: Authority, credential: Creden
 def test_alpn_of_one_side_only(
     authority: Authority, credential: Credential, offered: tuple[str, ...], spoken: tuple[str, ...]
 ) -> None:
-    client, _ = meet(ClientConfig(roots=authority.roots, alpn=offered), ServerConfig((credential,), alpn=spoken))
+    client, _ = meet(
+        ClientConfig(roots=authority.roots, alpn=offered), ServerConfig((credential,), alpn=spoken)
+    )
     assert client.engine.negotiated is not None
     assert client.engine.negotiated.alpn is None
 
@@ -415,7 +423,7 @@ def test_suite_and_group_follow_the_servers_order(authority: Authority, credenti
 
 
 def test_first_choice_is_the_hybrid(client_config: ClientConfig, server_config: ServerConfig) -> None:
-    client, server = meet(client_config, server_config)
+    client, _ = meet(client_config, server_config)
     assert client.engine.negotiated is not None
     if client.engine._provider.supports("X25519MLKEM768"):
         assert client.engine.negotiated.group == "X25519MLKEM768"
@@ -423,7 +431,11 @@ def test_first_choice_is_the_hybrid(client_config: ClientConfig, server_config: 
 
 def test_credential_is_chosen_by_name(authority: Authority) -> None:
     config = ServerConfig(
-        (authority.credential("one.example"), authority.credential("*.two.example"), authority.credential("localhost"))
+        (
+            authority.credential("one.example"),
+            authority.credential("*.two.example"),
+            authority.credential("localhost"),
+        )
     )
     client_config = ClientConfig(roots=authority.roots)
     for name in ("one.example", "a.two.example", "localhost"):
@@ -433,7 +445,9 @@ def test_credential_is_chosen_by_name(authority: Authority) -> None:
     assert client.failure.alert is Alert.bad_certificate
 
 
-def test_credential_is_chosen_by_scheme(authority: Authority, credential: Credential, rsa_credential: Credential) -> None:
+def test_credential_is_chosen_by_scheme(
+    authority: Authority, credential: Credential, rsa_credential: Credential
+) -> None:
     config = ServerConfig((credential, rsa_credential))
     schemes = {b"\0\2\4\3": "ecdsa_secp256r1_sha256", b"\0\2\x08\4": "rsa_pss_rsae_sha256"}
     for offered, expected in schemes.items():

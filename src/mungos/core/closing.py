@@ -135,8 +135,10 @@ class Closing:
         """The deadline: whatever still stands is cut."""
         manager = self._manager
         for connection in list(manager.connections.values()):
-            log.warning("%r did not end within %g s: aborted", connection, self._within)
-            connection.finish(CloseKind.TIMED_OUT, reset=True)
+            told = repr(connection)
+            connection.overdue()
+            if connection.reason is not None and not connection.reason.clean:
+                log.warning("%s did not end within %g s: cut", told, self._within)
 
     def finish(self) -> None:
         """Nothing is left to wait for: cancel the timers, count what is alive, and say it."""

@@ -56,7 +56,12 @@ class Connection(Stream):
             raise Misuse(f"{self} speaks {type(protocol).__name__}: send through it, not around it")
         if self._output_lost or (not protocol.ended and self.write_side is not WriteSide.OPEN):
             raise Closed(f"{self} can't send any more: {self._verdict}")
-        return protocol.send(parts)
+        secure = self._secure
+        waiting = self._out_size if secure is None else self._out_size + secure.waiting_out
+        room = protocol.send(parts, waiting)
+        if not room:
+            self._stalled = True
+        return room
 
     def end(self) -> None:
         """Half-close: our direction ends after what is queued, the peer's goes on. Idempotent."""

@@ -289,7 +289,11 @@ class DatagramConnection:
     def on_timer(self, now: float) -> None:
         """The close's deadline."""
         if self._deadline <= now:
-            self.finish(CloseKind.TIMED_OUT)
+            self.overdue()
+
+    def overdue(self) -> None:
+        """The deadline has passed: it ends now."""
+        self.finish(CloseKind.TIMED_OUT)
 
     def on_ready(self, now: float) -> None:
         """Datagrams stand on no ready list."""

@@ -61,6 +61,7 @@ class Lifecycle(ABC):
         "_handler",
         "_held",
         "_idle_at",
+        "_idle_mark",
         "_interest",
         "_interrupt",
         "_limits",
@@ -158,6 +159,7 @@ class Lifecycle(ABC):
         self._rate_at = NEVER
         self._rate_mark = 0
         self._idle_at = NEVER
+        self._idle_mark = 0
         self.protocol: Protocol = PlainProtocol(limits)
         self._face: object = self
         self.protocol.wake = self.wake
@@ -190,6 +192,10 @@ class Lifecycle(ABC):
     @abstractmethod
     def on_timer(self, now: float) -> None:
         """Its entry in the heap came up."""
+
+    @abstractmethod
+    def overdue(self) -> None:
+        """The deadline of its phase has passed."""
 
     @abstractmethod
     def close(self, within: float | None = None) -> None:

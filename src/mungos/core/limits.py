@@ -26,8 +26,8 @@ class Limits:
         connect_within: seconds for TCP's handshake, all addresses.
         close_within: seconds that `close()` drains before it becomes `abort()`.
         linger: seconds to wait for the peer's end once all of ours is sent.
-        idle_within: seconds without traffic after which a plain tcp, tls or unix connection is ended; None
-            for never (protocols have deadlines of their own).
+        idle_within: seconds without traffic after which a plain tcp, tls or unix connection is ended, up to
+            twice that after the last bytes sent; None for never (protocols have deadlines of their own).
         half_open: whether a plain connection stays open for sending after the peer's direction has ended; if
             not, it is closed once the handler was told.
         least_rate: bytes a second that the peer must take while output waits...

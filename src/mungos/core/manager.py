@@ -170,6 +170,8 @@ class Manager:
         limits = limits if limits is not None else self.limits
         _check_tls(target, tls, protocol is not None)
         if target.transport == "udp":
+            if protocol is not None or access is not None or max_connections is not None:
+                raise Misuse("udp has no connections: protocol, access and max_connections don't fit it")
             return self._datagrams(target, handler, False, limits, origin, user)
         endpoint, address = None, _listening_address(target)
         try:

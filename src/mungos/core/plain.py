@@ -83,14 +83,16 @@ class PlainProtocol:
         """Whether the handler has not had everything yet."""
         return bool(self._events)
 
-    def send(self, parts: tuple[Buffer, ...]) -> bool:
-        """Queue bytes. False above `send_high`; Misuse above `send_hard`, and then nothing is taken."""
+    def send(self, parts: tuple[Buffer, ...], waiting: int) -> bool:
+        """Queue bytes. False above `send_high`; Misuse above `send_hard`, and then nothing is taken. `waiting`
+        bytes were taken from here before and are still on their way."""
         if self.ended:
             raise Closed("this side of the connection has ended: nothing can be sent any more")
         size = sum(map(len, parts))
-        if self.unsent + size > self._limits.send_hard:
+        waiting += self.unsent
+        if waiting + size > self._limits.send_hard:
             raise Misuse(
-                f"{self.unsent} bytes wait to be sent and {size} more would pass the hard limit of "
+                f"{waiting} bytes wait to be sent and {size} more would pass the hard limit of "
                 f"{self._limits.send_hard} bytes: wait for Writable when send returns False"
             )
         for part in parts:
@@ -100,7 +102,7 @@ class PlainProtocol:
         self.unsent += size
         if self.wake is not None:
             self.wake()
-        return self.unsent <= self._limits.send_high
+        return waiting + size <= self._limits.send_high
 
     def end(self) -> None:
         """Our direction ends after what is queued; the peer's goes on."""

@@ -77,6 +77,8 @@ class Stream(Lifecycle):
             self._set_phase(_OPEN)
         if self._limits.idle_within is not None:
             self._idle_at = now + self._limits.idle_within
+            self._idle_mark = self.bytes_sent
+            self.manager.schedule(self, self._idle_at)
         protocol = self.protocol
         protocol.start(now)
         self._update_interest()
@@ -103,17 +105,14 @@ class Stream(Lifecycle):
         if self.phase is _CLOSED:
             return
         if self._deadline <= now:
-            self._on_deadline()
+            self.overdue()
         elif self._opening is not None:
             if self._opening.deadline <= now:
                 self._opening.on_timer(now)
         elif self._rate_at <= now:
             self._check_rate(now)
         elif self._idle_at <= now:
-            self._idle_at = NEVER
-            log.info("%s idle for %s s, closing", self, self._limits.idle_within)
-            self._judge(CloseKind.TIMED_OUT, TimedOut("idle", limit=self._limits.idle_within))
-            self.close()
+            self._check_idle(now)
         else:
             protocol, secure = self.protocol, self._secure
             if secure is not None and secure.engine.deadline is not None and secure.engine.deadline <= now:
@@ -124,7 +123,8 @@ class Stream(Lifecycle):
                 self._pump(now)
         self._reschedule(now)
 
-    def _on_deadline(self) -> None:
+    def overdue(self) -> None:
+        """The deadline of its phase has passed: it ends now."""
         if (
             self.phase is _CLOSING
             and self.write_side is WriteSide.ENDED
@@ -135,6 +135,20 @@ class Stream(Lifecycle):
         else:
             lingering = self.write_side is WriteSide.ENDED
             self.finish(CloseKind.TIMED_OUT, reset=not lingering)
+
+    def _check_idle(self, now: float) -> None:
+        self._idle_at = NEVER
+        within = self._limits.idle_within
+        if self.phase is not _OPEN or within is None:
+            return
+        if self.bytes_sent != self._idle_mark:
+            # What is received moves the deadline at once; what is sent is only looked at here.
+            self._idle_mark = self.bytes_sent
+            self._idle_at = now + within
+            return
+        log.info("%s idle for %g s, closing", self, within)
+        self._judge(CloseKind.TIMED_OUT, TimedOut("idle", limit=within))
+        self.close()
 
     def _check_rate(self, now: float) -> None:
         limits = self._limits
@@ -277,7 +291,7 @@ class Stream(Lifecycle):
         if self._out:
             self._flush(now)
         elif unsent := protocol.unsent:
-            if unsent < self._limits.send_low and self.write_side is _WRITE_OPEN:
+            if unsent < self._limits.send_low and self.write_side is _WRITE_OPEN and not self._stalled:
                 # The usual answer: small, and the kernel takes all of it.
                 parts = protocol.take(_CHUNK)
                 data = parts[0] if len(parts) == 1 else b"".join(parts)
@@ -371,7 +385,7 @@ class Stream(Lifecycle):
                 self.manager.schedule(self, self._rate_at)
         if budget <= 0 and not out and (protocol.unsent or secure is not None):
             self.wake()
-        if self._stalled and protocol.unsent + self._out_size <= self._limits.send_low:
+        if self._stalled and self.unsent <= self._limits.send_low:
             self._stalled = False
             if self.phase is _OPEN or not protocol.ended:
                 self._call(_WRITABLE)

@@ -169,6 +169,10 @@ class ClientHandshake(Handshake):
         self.send(message or self._with_binder(hello))
         self.state = ClientState.AWAIT_SERVER_HELLO
 
+    def expects(self, kind: int) -> bool:
+        """Whether a message of this type may come now."""
+        return (self.state, kind) in STEPS
+
     def handle(self, kind: int, message: bytes) -> None:
         """One whole message of the server, header included."""
         step = STEPS.get((self.state, kind))

@@ -178,11 +178,28 @@ class BuiltinEngine(WritingHalf):
         reader = self._reader
         if reader is None or self._incoming:
             return self._receive(data, 0)
-        # The common case, spelled out because it is the hot path: whole records of data in an open session.
-        # Whatever else comes leaves the loop.
+        # The common cases, spelled out because this is the hot path: one small record of data, or several of
+        # any size. Whatever else comes is left to `_receive`.
         size = len(data)
         at = 0
         try:
+            if (
+                size <= _COPIED
+                and size > OVERHEAD
+                and data[3] << 8 | data[4] == size - HEADER_LENGTH
+                and data[0] == _APPLICATION_DATA
+                and self.unread + size <= self._max_unread
+            ):
+                sequence = reader.sequence
+                plain = reader.decrypt((reader.iv ^ sequence).to_bytes(12, "big"), data[5:], data[:5])
+                reader.sequence = sequence + 1
+                if plain[-1] == _APPLICATION_DATA:
+                    self._events.append(Data(plain[:-1]))
+                    self.unread += size - OVERHEAD
+                    self._quiet = 0
+                else:
+                    self._inner(plain)
+                return size
             while size - at > HEADER_LENGTH:
                 length = data[at + 3] << 8 | data[at + 4]
                 body = at + HEADER_LENGTH
@@ -194,14 +211,8 @@ class BuiltinEngine(WritingHalf):
                     or self.unread + length > self._max_unread
                 ):
                     break
-                sequence = reader.sequence
-                nonce = (reader.iv ^ sequence).to_bytes(12, "big")
-                if length <= _COPIED:
-                    plain = reader.decrypt(nonce, data[body:end], data[at:body])
-                else:
-                    view = memoryview(data)
-                    plain = reader.decrypt(nonce, view[body:end], view[at:body])
-                reader.sequence = sequence + 1
+                view = memoryview(data)
+                plain = reader.open(view[at:body], view[body:end])
                 at = end
                 length -= _INNER_OVERHEAD
                 if not 0 < length <= MAX_PLAINTEXT or plain[length] != _APPLICATION_DATA:
@@ -533,6 +544,7 @@ class BuiltinEngine(WritingHalf):
                 raise DecodeError(
                     f"handshake message of {length} bytes; the limit is {MAX_HANDSHAKE_MESSAGE} bytes"
                 )
+            self._check_expected(messages[0])
             if len(messages) < length:
                 return
             message = bytes(messages[:length])
@@ -541,12 +553,19 @@ class BuiltinEngine(WritingHalf):
                 raise UnexpectedMessage(f"handshake message of type {message[0]} does not end its record")
             self._message(message[0], message)
 
+    def _check_expected(self, kind: int) -> None:
+        """Refuse by its header what may not come, before it is collected."""
+        handshake = self._handshake
+        if handshake is None:
+            check_allowed(self._after, kind)
+        elif not handshake.expects(kind):
+            raise UnexpectedMessage(f"handshake message of type {kind} in state {handshake.state.value}")
+
     def _message(self, kind: int, message: bytes) -> None:
         if self._handshake is not None:
             self._handshake.handle(kind, message)
             self.flush()
             return
-        check_allowed(self._after, kind)
         self._count_quiet()
         if kind == HandshakeType.key_update:
             self._key_update(KeyUpdate.parse(message[4:]))

@@ -158,6 +158,10 @@ class ServerHandshake(Handshake):
     def start(self) -> None:
         """A server waits."""
 
+    def expects(self, kind: int) -> bool:
+        """Whether a message of this type may come now."""
+        return (self.state, kind) in STEPS
+
     def handle(self, kind: int, message: bytes) -> None:
         """One whole message of the client, header included."""
         step = STEPS.get((self.state, kind))

@@ -42,6 +42,7 @@ class WritingHalf:
         "_provider",
         "_sealer",
         "_suite",
+        "_tell_taken",
         "_update_queued",
         "_write_secret",
         "_writer",
@@ -62,6 +63,7 @@ class WritingHalf:
         self._writer: Sealer | None = None  # the sealer, while application data may be written
         self._write_secret = b""
         self._update_queued = False  # a KeyUpdate of ours has not been taken yet
+        self._tell_taken = False  # something follows from everything being taken
         self._closed_here = False
 
     def write(self, parts: Sequence[Buffer]) -> int:
@@ -77,8 +79,8 @@ class WritingHalf:
             content = parts[0]
             size = len(content)
             unsent = self.unsent + size + OVERHEAD
-            if 0 < size <= SMALL and unsent <= self._max_unsent and sealer.sequence < sealer.limit:
-                sequence = sealer.sequence
+            sequence = sealer.sequence
+            if 0 < size <= SMALL and unsent <= self._max_unsent and sequence < sealer.limit:
                 sealer.sequence = sequence + 1
                 header = SMALL_HEADERS[size]
                 inner = content + b"\x17" if type(content) is bytes else b"".join((content, b"\x17"))
@@ -94,7 +96,8 @@ class WritingHalf:
         if self.unsent <= limit or not taken:
             self._outgoing = []
             self.unsent = 0
-            self._all_taken()
+            if self._tell_taken:
+                self._all_taken()
             return taken
         size = count = 0
         while size + len(taken[count]) <= limit:
@@ -166,6 +169,7 @@ class WritingHalf:
         self._flight = bytearray()
         if self.write_side is WriteSide.OPEN:
             self.write_side = WriteSide.FLUSHING if self._outgoing else WriteSide.ENDED
+            self._tell_taken = True
 
     def drop_output(self) -> None:
         """Throw away what was not taken."""
@@ -174,6 +178,7 @@ class WritingHalf:
         self._all_taken()
 
     def _all_taken(self) -> None:
+        self._tell_taken = False
         self._update_queued = False
         if self.write_side is WriteSide.FLUSHING:
             self.write_side = WriteSide.ENDED
@@ -183,7 +188,7 @@ class WritingHalf:
         if self._sealer is None or self._suite is None or self._kdf is None:
             raise Misuse("keys can't be updated before the handshake is complete, or after close_notify")
         self._queue(self._sealer.seal(ContentType.handshake, KeyUpdate(requested).pack()))
-        self._update_queued = True
+        self._update_queued = self._tell_taken = True
         self._write_secret = self._kdf.next_generation(self._write_secret)
         self.write_with(self._suite, self._kdf, self._write_secret)
         sealer = self._writer = self._sealer

@@ -1,0 +1,211 @@
+"""UDP: echoes, refusals that end nothing, limits, and its end."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from mungos import CloseKind, DatagramConnection, DatagramError, Limits
+from mungos.errors import Closed, Misuse
+from tests.cases.oracles import ended, no_residue, quiet
+from tests.cases.world import Notes, World
+
+
+def listening(world: World, notes: Notes, url: str = "udp://127.0.0.1:0") -> DatagramConnection:
+    """Our server's socket."""
+    made = world.manager().listen(url, notes)
+    assert isinstance(made, DatagramConnection)
+    return made
+
+
+def connected(world: World, notes: Notes, url: str, limits: Limits | None = None) -> DatagramConnection:
+    """Our client's."""
+    made = world.manager(limits).connect(url, notes)
+    assert isinstance(made, DatagramConnection)
+    return made
+
+
+def echo(face: DatagramConnection, event: object) -> None:
+    """Back to where it came from."""
+    face.send(event.data, event.peer)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]"])
+def test_echo(world: World, host: str) -> None:
+    server, client = Notes(Datagram=echo), Notes()
+    there = listening(world, server, f"udp://{host}:0")
+    here = connected(world, client, str(there.url))
+    sent = [b"", b"x", os.urandom(1200), os.urandom(65_507 if host != "[::1]" else 65_000)]
+    for data in sent:
+        assert here.send(data)
+        world.run(lambda data=data: data in [event.data for event in client.of("Datagram")])  # type: ignore
+    assert [event.data for event in client.of("Datagram")] == sent  # type: ignore[attr-defined]
+    assert client.names[0] == server.names[0] == "Opened"
+    assert here.bytes_sent == here.bytes_received == sum(map(len, sent))
+    here.close()
+    there.close()
+    for notes in (server, client):
+        ended_datagrams(world, notes)
+
+
+def ended_datagrams(world: World, notes: Notes, kind: CloseKind = CloseKind.CLEAN) -> None:
+    """As `ended`, for these."""
+    ended(world, notes, kind)
+    for manager in world.managers:
+        if not manager.connections:
+            no_residue(manager)
+
+
+def test_dual_stack_answers_both_families(world: World) -> None:
+    if world.wire == "memory":
+        pytest.skip("memory's datagram sockets are bound to one address")
+    server = Notes(Datagram=echo)
+    there = listening(world, server, "udp://[::]:0")
+    for host in ("127.0.0.1", "[::1]"):
+        client = Notes()
+        connected(world, client, f"udp://{host}:{there.url.port}").send(b"hello")
+        world.run(lambda client=client: bool(client.of("Datagram")))  # type: ignore[misc]
+    assert [event.peer.family for event in server.of("Datagram")] == [4, 6]  # type: ignore[attr-defined]
+
+
+def test_a_refusal_is_an_event_of_a_connected_socket(world: World) -> None:
+    gone = listening(world, Notes())
+    url = str(gone.url)
+    gone.close()
+    world.run(lambda: gone.phase.value == "closed")
+    client = Notes()
+    here = connected(world, client, url)
+    for count in range(1, 4):
+        here.send(b"anybody?")
+        world.run(lambda count=count: len(client.of("DatagramError")) >= count)  # type: ignore[misc]
+    error = client.of("DatagramError")[0]
+    assert isinstance(error, DatagramError)
+    assert isinstance(error.error, ConnectionRefusedError) or "refused" in str(error.error).lower()
+    assert str(error.peer) == url.removeprefix("udp://")
+    quiet(here.manager)
+    # It lives on: whoever comes back is heard.
+    server = Notes(Datagram=echo)
+    listening(world, server, url)
+    here.send(b"again")
+    world.run(lambda: bool(client.of("Datagram")))
+    assert not client.closed
+
+
+def test_a_refusal_is_an_event_of_an_unconnected_socket(world: World) -> None:
+    gone = listening(world, Notes())
+    assert gone.local is not None
+    address = gone.local
+    gone.close()
+    world.run(lambda: gone.phase.value == "closed")
+    server = Notes()
+    there = listening(world, server)
+    there.send(b"anybody?", address)
+    world.run(lambda: bool(server.of("DatagramError")))
+    error = server.of("DatagramError")[0]
+    assert isinstance(error, DatagramError)
+    assert error.peer == address
+    quiet(there.manager)
+    assert not server.closed
+
+
+def test_oversize_is_misuse_and_an_empty_one_is_not(world: World) -> None:
+    server = Notes()
+    there = listening(world, server)
+    here = connected(world, Notes(), str(there.url))
+    with pytest.raises(Misuse, match=r"65508 bytes .* limit of 65507"):
+        here.send(bytes(65_508))
+    with pytest.raises(Misuse, match="say to whom"):
+        there.send(b"x")
+    here.send(b"")
+    world.run(lambda: bool(server.of("Datagram")))
+
+
+@pytest.mark.parametrize("world", ["kernel"], indirect=True)
+def test_what_the_system_refuses_is_an_event(world: World) -> None:
+    client = Notes()
+    here = connected(world, client, "udp://[::1]:9")
+    # Over IPv6 the system takes a few bytes less than the limit of IPv4.
+    here.send(bytes(65_507))
+    world.run(lambda: bool(client.of("DatagramError")))
+    assert not client.closed
+
+
+def test_pause_and_resume(world: World) -> None:
+    server = Notes(Datagram=lambda face, _: face.pause())  # type: ignore[attr-defined]
+    there = listening(world, server)
+    here = connected(world, Notes(), str(there.url))
+    for data in (b"1", b"2", b"3"):
+        here.send(data)
+    for count in range(1, 4):
+        world.run(lambda count=count: len(server.of("Datagram")) == count)  # type: ignore[misc]
+        world.sleep(0.01)
+        assert len(server.of("Datagram")) == count
+        quiet(there.manager)
+        there.resume()
+
+
+def test_close_while_datagrams_are_queued(world: World) -> None:
+    from mungos.dns import Hosts, ResolverConfig, ServerAddress
+
+    # While the name is looked up, everything waits.
+    silent = listening(world, Notes())
+    config = ResolverConfig((ServerAddress("127.0.0.1", silent.url.port or 0),))
+    client = Notes()
+    manager = world.manager(Limits(send_high=5, send_hard=10), (config, Hosts()))
+    here = manager.connect("udp://slow.example:9", client)
+    assert isinstance(here, DatagramConnection)
+    assert here.send(b"12345")
+    assert not here.send(b"6")
+    with pytest.raises(Misuse, match="10 bytes"):
+        here.send(b"78901")
+    assert here.unsent == 6
+    here.close()
+    ended(world, client, CloseKind.ABORTED)
+    reason = here.reason
+    assert reason is not None
+    assert reason.unsent == 6
+    assert reason.phase == "resolving"
+    no_residue(manager)
+
+
+def test_calls_after_the_end(world: World) -> None:
+    notes = Notes()
+    here = listening(world, notes)
+    here.close()
+    here.close()
+    here.abort()
+    with pytest.raises(Closed):
+        here.send(b"x", here.local)
+    ended_datagrams(world, notes)
+    assert notes.names in (["Closed"], ["Opened", "Closed"])
+
+
+@pytest.mark.parametrize("event", ["Opened", "Datagram"])
+@pytest.mark.parametrize("verb", ["close", "abort"])
+def test_close_inside_a_handler(world: World, event: str, verb: str) -> None:
+    notes = Notes(**{event: lambda face, _: getattr(face, verb)()})  # type: ignore[arg-type]
+    there = listening(world, notes)
+    here = connected(world, Notes(), str(there.url))
+    here.send(b"1")
+    here.send(b"2")
+    ended_datagrams(world, notes, CloseKind.CLEAN if verb == "close" else CloseKind.ABORTED)
+    assert len(notes.of("Datagram")) <= 1
+
+
+def test_a_flood_does_not_starve_others(world: World) -> None:
+    order: list[str] = []
+    manager = world.manager(Limits(events_per_turn=5))
+    busy = manager.listen("udp://127.0.0.1:0", Notes(Datagram=lambda *_: order.append("busy")))
+    calm = manager.listen("udp://127.0.0.1:0", Notes(Datagram=lambda *_: order.append("calm")))
+    sender = world.manager()
+    loud = sender.connect(str(busy.url), Notes())
+    quiet_one = sender.connect(str(calm.url), Notes())
+    assert isinstance(loud, DatagramConnection)
+    assert isinstance(quiet_one, DatagramConnection)
+    for _ in range(100):
+        loud.send(b"x")
+    quiet_one.send(b"x")
+    world.run(lambda: "calm" in order)
+    assert order.count("busy") <= 10
+    world.run(lambda: order.count("busy") == 100)
