@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from mungos.tls.engines import all_engines
 from tests.cases.tls_stand import ENGINES, Role, Stand
 from tests.cases.web import Web
 from tests.cases.world import World
@@ -30,7 +31,10 @@ def web(request: pytest.FixtureRequest, world: World) -> Iterator[Web]:
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest) -> str:
     """The TLS engine of our side."""
-    return str(request.param)
+    found = {each.name: each for each in all_engines()}[request.param]
+    if not found.present:
+        pytest.skip(f"{found.name}: {found.reason}")
+    return found.name
 
 
 @pytest.fixture(params=["client", "server"])

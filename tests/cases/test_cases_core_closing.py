@@ -280,6 +280,7 @@ def test_cross_check_finds_a_descriptor_that_the_ledger_does_not_know(
     peer = opened(world, notes)
     manager, connection = world.managers[0], notes.connection
     assert connection.endpoint is not None
+    copy = -1
     if world.wire == "kernel":
         copy = os.dup(connection.endpoint.fd)
     else:

@@ -39,7 +39,7 @@ def test_echo(world: World, host: str) -> None:
     sent = [b"", b"x", os.urandom(1200), os.urandom(65_507 if host != "[::1]" else 65_000)]
     for data in sent:
         assert here.send(data)
-        world.run(lambda data=data: data in [event.data for event in client.of("Datagram")])  # type: ignore
+        world.run(lambda data=data: data in [event.data for event in client.of("Datagram")])  # type: ignore[attr-defined, misc]
     assert [event.data for event in client.of("Datagram")] == sent  # type: ignore[attr-defined]
     assert client.names[0] == server.names[0] == "Opened"
     assert here.bytes_sent == here.bytes_received == sum(map(len, sent))
@@ -132,7 +132,7 @@ def test_what_the_system_refuses_is_an_event(world: World) -> None:
 
 
 def test_pause_and_resume(world: World) -> None:
-    server = Notes(Datagram=lambda face, _: face.pause())  # type: ignore[attr-defined]
+    server = Notes(Datagram=lambda face, _: face.pause())
     there = listening(world, server)
     here = connected(world, Notes(), str(there.url))
     for data in (b"1", b"2", b"3"):
@@ -184,7 +184,7 @@ def test_calls_after_the_end(world: World) -> None:
 @pytest.mark.parametrize("event", ["Opened", "Datagram"])
 @pytest.mark.parametrize("verb", ["close", "abort"])
 def test_close_inside_a_handler(world: World, event: str, verb: str) -> None:
-    notes = Notes(**{event: lambda face, _: getattr(face, verb)()})  # type: ignore[arg-type]
+    notes = Notes(**{event: lambda face, _: getattr(face, verb)()})
     there = listening(world, notes)
     here = connected(world, Notes(), str(there.url))
     here.send(b"1")

@@ -49,7 +49,7 @@ def test_our_half_close_leaves_the_peers_direction_open(world: World) -> None:
 
 
 def test_the_peers_half_close_ends_us_by_default_after_the_handlers_answer(world: World) -> None:
-    notes = Notes(Ended=lambda connection, _: connection.send(b"answer"))  # type: ignore[attr-defined]
+    notes = Notes(Ended=lambda connection, _: connection.send(b"answer"))
     peer = opened(world, notes)
     peer.send(b"request")
     peer.end()
@@ -89,7 +89,7 @@ def test_half_open_and_the_peer_is_gone_is_noticed_by_the_next_send(world: World
 @pytest.mark.parametrize("size", [100, 3_000_000])
 def test_pause_and_resume_lose_nothing(world: World, size: int) -> None:
     rng = random.Random(size)
-    notes = Notes(Received=lambda connection, _: connection.pause() if rng.random() < 0.3 else None)  # type: ignore
+    notes = Notes(Received=lambda connection, _: connection.pause() if rng.random() < 0.3 else None)
     peer = opened(world, notes)
     text = os.urandom(size)
     rest = memoryview(text)
@@ -105,7 +105,7 @@ def test_pause_and_resume_lose_nothing(world: World, size: int) -> None:
 
 
 def test_a_paused_connection_reads_up_to_its_cap_and_no_more(world: World) -> None:
-    notes = Notes(Opened=lambda connection, _: connection.pause())  # type: ignore[attr-defined]
+    notes = Notes(Opened=lambda connection, _: connection.pause())
     peer = opened(world, notes, Limits(receive_high=10_000))
     sent = sum(peer.send(bytes(1 << 20)) for _ in range(3))
     world.sleep(0.02)
@@ -118,7 +118,7 @@ def test_a_paused_connection_reads_up_to_its_cap_and_no_more(world: World) -> No
 
 
 def test_the_peers_end_is_seen_behind_paused_data(world: World) -> None:
-    notes = Notes(Opened=lambda connection, _: connection.pause())  # type: ignore[attr-defined]
+    notes = Notes(Opened=lambda connection, _: connection.pause())
     peer = opened(world, notes)
     peer.send(b"last words")
     peer.close()
@@ -132,7 +132,7 @@ def test_the_peers_end_is_seen_behind_paused_data(world: World) -> None:
 
 @pytest.mark.parametrize("how", ["RST", "FIN"])
 def test_a_peer_that_goes_while_we_are_paused(world: World, how: str) -> None:
-    notes = Notes(Opened=lambda connection, _: connection.pause())  # type: ignore[attr-defined]
+    notes = Notes(Opened=lambda connection, _: connection.pause())
     peer = opened(world, notes, Limits(receive_high=100))
     peer.send(bytes(1000))
     world.run(lambda: notes.connection.bytes_received > 0)
@@ -287,7 +287,7 @@ def test_upgrade_hands_over_what_was_received(world: World) -> None:
         connection.send(b"101")
         connection.upgrade(Letters(connection), new)
 
-    notes = Notes(Opened=lambda connection, _: connection.pause(), Received=answer)  # type: ignore
+    notes = Notes(Opened=lambda connection, _: connection.pause(), Received=answer)
     peer = opened(world, notes)
     for text in (b"upgrade", b"early"):
         before = notes.connection.bytes_received
@@ -308,7 +308,7 @@ def test_upgrade_hands_over_what_was_received(world: World) -> None:
 def test_upgrade_after_the_peers_end_tells_the_new_protocol(world: World) -> None:
     ends: list[object] = []
     notes = Notes(
-        Ended=lambda connection, _: connection.upgrade(  # type: ignore[attr-defined]
+        Ended=lambda connection, _: connection.upgrade(
             Letters(connection), lambda _face, event: ends.append(event)
         )
     )

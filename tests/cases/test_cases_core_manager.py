@@ -8,7 +8,7 @@ import threading
 
 import pytest
 
-from mungos import CloseKind, Connection, Limits, Manager, close_all
+from mungos import CloseKind, Connection, Limits, Manager, Timer, close_all
 from mungos.errors import Closed, Misuse
 from tests.cases.oracles import ended, no_residue, quiet
 from tests.cases.test_cases_core_closing import opened
@@ -21,7 +21,7 @@ def test_timers_fire_in_order_and_not_early(world: World) -> None:
     fired: list[tuple[str, float]] = []
     began = world.now()
     for delay in (0.03, 0.01, 0.02, 0.0):
-        manager.call_later(delay, lambda delay=delay: fired.append((f"{delay}", world.now() - began)))  # type: ignore
+        manager.call_later(delay, lambda delay=delay: fired.append((f"{delay}", world.now() - began)))
     world.run(lambda: len(fired) == 4)
     assert [name for name, _ in fired] == ["0.0", "0.01", "0.02", "0.03"]
     assert all(at >= float(name) - 1e-9 for name, at in fired)
@@ -34,7 +34,7 @@ def test_timers_are_cancelled(world: World) -> None:
     first = manager.call_later(0.01, fired.append, "first")
     second = manager.call_later(0.01, fired.append, "second")
     manager.call_later(0.005, second.cancel)
-    assert first.pending
+    assert second.pending
     assert manager.ledger.census()["timer"] == 3
     first.cancel()
     first.cancel()
@@ -49,7 +49,7 @@ def test_timers_are_cancelled(world: World) -> None:
 def test_a_timer_cancels_itself_and_others_that_are_due(world: World) -> None:
     manager = world.manager()
     fired: list[str] = []
-    timers = []
+    timers: list[Timer] = []
 
     def one() -> None:
         fired.append("one")
@@ -152,7 +152,7 @@ def test_calls_after_the_end_do_nothing(world: World) -> None:
 
 
 def test_stop_makes_run_return_with_everything_open(world: World) -> None:
-    notes = Notes(Received=lambda connection, _: connection.manager.stop())  # type: ignore[attr-defined]
+    notes = Notes(Received=lambda connection, _: connection.manager.stop())
     peer = opened(world, notes)
     peer.send(b"x")
     report = world.managers[0].run()
@@ -163,7 +163,7 @@ def test_stop_makes_run_return_with_everything_open(world: World) -> None:
 
 
 def test_run_until_a_handler_closes(world: World) -> None:
-    notes = Notes(Received=lambda connection, _: connection.manager.close(0.1))  # type: ignore[attr-defined]
+    notes = Notes(Received=lambda connection, _: connection.manager.close(0.1))
     peer = opened(world, notes)
     peer.send(b"x")
     report = world.managers[0].run()

@@ -128,9 +128,9 @@ def test_addresses_are_tried_in_turn(world: World) -> None:
     listener = manager.listen("tcp://127.0.0.1:0", server)
     zone = Zone({"many.example": ["127.0.0.2", "127.0.0.3", "127.0.0.1"]})
     names = NameServer(world, zone)
-    client(world, notes, f"tcp://many.example:{listener.url.port}", names.manager())  # type: ignore[union-attr]
+    client(world, notes, f"tcp://many.example:{listener.url.port}", names.manager())
     world.run(lambda: bool(notes.of("Opened")) and bool(server.of("Opened")))
-    assert notes.connection.remote == Address("127.0.0.1", listener.url.port or 0, 4)  # type: ignore[union-attr]
+    assert notes.connection.remote == Address("127.0.0.1", listener.url.port or 0, 4)
     no_residue_but(notes.connection.manager, 1)
 
 
@@ -158,7 +158,7 @@ def test_a_silent_address_gets_its_share_of_the_deadline_only(world: World) -> N
     world.network.unreachable_hosts.add("127.0.0.3")
     names = NameServer(world, Zone({"many.example": ["127.0.0.2", "127.0.0.3", "127.0.0.1"]}))
     began = world.now()
-    url = f"tcp://many.example:{listener.url.port}"  # type: ignore[union-attr]
+    url = f"tcp://many.example:{listener.url.port}"
     client(world, notes, url, names.manager(Limits(connect_within=3.0)))
     world.run(lambda: bool(notes.of("Opened")))
     assert 0.9 <= world.now() - began <= 1.1
@@ -249,11 +249,8 @@ def test_max_connections_of_a_manager(world: World) -> None:
 
 def test_access_lists(world: World) -> None:
     manager = world.manager()
-    for rules, allowed in (
-        ("-0.0.0.0/0,+127.0.0.0/8", True),
-        ("-127.0.0.0/8", False),
-        ("+192.0.2.0/24", False),
-    ):
+    cases = {"+127.0.0.0/8": True, "+0.0.0.0/0,-127.0.0.0/8": False, "+192.0.2.0/24": False}
+    for rules, allowed in cases.items():
         crowd = Crowd()
         listener = manager.listen("tcp://127.0.0.1:0", crowd, access=AccessList(rules))
         assert isinstance(listener, Listener)
@@ -399,7 +396,7 @@ def test_dual_stack(world: World, url: str) -> None:
     listener = world.manager().listen(url, crowd)
     for host in ("127.0.0.1", "[::1]"):
         notes = Notes()
-        connection = client(world, notes, f"tcp://{host}:{listener.url.port}")  # type: ignore[union-attr]
+        connection = client(world, notes, f"tcp://{host}:{listener.url.port}")
         world.run(lambda notes=notes: bool(notes.of("Opened")))  # type: ignore[misc]
         connection.close()
         ended(world, notes, CloseKind.CLEAN)
@@ -411,7 +408,7 @@ def test_client_to_ipv6_with_a_scope(world: World) -> None:
         pytest.skip("scopes belong to the kernel's interfaces")
     crowd, notes = Crowd(), Notes()
     listener = world.manager().listen("tcp://[::1]:0", crowd)
-    client(world, notes, f"tcp://[::1%25lo]:{listener.url.port}")  # type: ignore[union-attr]
+    client(world, notes, f"tcp://[::1%25lo]:{listener.url.port}")
     world.run(lambda: bool(notes.of("Opened")) or notes.closed)
     assert notes.names == ["Opened"]
 
@@ -419,7 +416,7 @@ def test_client_to_ipv6_with_a_scope(world: World) -> None:
 @pytest.mark.parametrize("name", ["socket", "@mungos-test"])
 def test_unix_domain(world: World, name: str, tmp_path: Path) -> None:
     path = name if name.startswith("@") else str(tmp_path / name)
-    server, notes = Notes(Received=lambda c, e: c.send(e.data)), Notes()  # type: ignore[attr-defined]
+    server, notes = Notes(Received=lambda c, e: c.send(e.data)), Notes()
     listener = world.manager().listen(f"unix:{path}", server)
     assert isinstance(listener, Listener)
     client(world, notes, str(listener.url))

@@ -12,19 +12,8 @@ import pytest
 from mungos import CloseKind, Limits, Manager, http, websocket
 from mungos.core.plain import PlainProtocol
 from mungos.errors import Closed
-from tests.cases.web import (
-    GET,
-    HANDSHAKE,
-    OK,
-    SLOW,
-    SecureSpeaker,
-    Web,
-    answer_target,
-    ask,
-    get,
-    little_buffers,
-    post,
-)
+from tests.cases.web import GET, HANDSHAKE, OK, SLOW, Web, answer_target, ask, get, post
+from tests.cases.web_peers import SecureSpeaker, little_buffers
 from tests.websocket.driver import frame
 
 both = pytest.mark.parametrize("web", [False, True], ids=["plain", "tls"], indirect=True)

@@ -9,7 +9,8 @@ import pytest
 
 from mungos import CloseKind, http
 from mungos.websocket import CloseStatus
-from tests.cases.web import GET, HANDSHAKE, OK, Speaker, Watch, Web, answer_target, big_frame, get, post
+from tests.cases.web import GET, HANDSHAKE, OK, Watch, Web, answer_target, big_frame, get, post
+from tests.cases.web_peers import Speaker
 from tests.websocket.driver import close_frame, frame, response_to
 
 both = pytest.mark.parametrize("web", [False, True], ids=["plain", "tls"], indirect=True)

@@ -9,7 +9,8 @@ import pytest
 
 from mungos import http
 from mungos.errors import Misuse
-from tests.cases.web import GET, OK, SecureSpeaker, Web, get, little_buffers, post
+from tests.cases.web import GET, OK, Web, get, post
+from tests.cases.web_peers import SecureSpeaker, little_buffers
 
 both = pytest.mark.parametrize("web", [False, True], ids=["plain", "tls"], indirect=True)
 

@@ -8,7 +8,8 @@ import pytest
 
 from mungos import CloseKind, http
 from mungos.errors import TimedOut
-from tests.cases.web import GET, OK, SecureSpeaker, Watch, Web, answer_target, ask, get, post
+from tests.cases.web import GET, OK, Watch, Web, answer_target, ask, get, post
+from tests.cases.web_peers import SecureSpeaker
 
 both = pytest.mark.parametrize("web", [False, True], ids=["plain", "tls"], indirect=True)
 over_tls = pytest.mark.parametrize("web", [True], ids=["tls"], indirect=True)

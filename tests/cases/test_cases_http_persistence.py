@@ -8,7 +8,8 @@ import re
 import pytest
 
 from mungos import CloseKind, http
-from tests.cases.web import GET, OK, SecureSpeaker, Web, answer_target, ask, get
+from tests.cases.web import GET, OK, Web, answer_target, ask, get
+from tests.cases.web_peers import SecureSpeaker
 
 both = pytest.mark.parametrize("web", [False, True], ids=["plain", "tls"], indirect=True)
 over_tls = pytest.mark.parametrize("web", [True], ids=["tls"], indirect=True)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from mungos import CloseKind, http
 from mungos.errors import ProtocolError, TimedOut
-from tests.cases.web import Speaker, Watch, Web, ask, get
+from tests.cases.web import Watch, Web, ask, get
+from tests.cases.web_peers import Speaker
 from tests.cases.world import World
 
 POST = (

@@ -12,7 +12,8 @@ from mungos import CloseKind, websocket
 from mungos.errors import ProtocolError, TimedOut
 from mungos.websocket import CloseStatus
 from tests.cases.test_cases_input_http import mutated
-from tests.cases.web import HANDSHAKE, Speaker, Watch, Web
+from tests.cases.web import HANDSHAKE, Watch, Web
+from tests.cases.web_peers import Speaker
 from tests.cases.world import World
 from tests.websocket.driver import close_frame, frame, response_to
 

@@ -7,7 +7,7 @@ from tests.cases.world import Notes, World
 
 
 def test_close_sends_what_is_queued_and_ends_clean(world: World) -> None:
-    server = Notes(Opened=lambda c, _: c.send(b"goodbye"))  # type: ignore[attr-defined]
+    server = Notes(Opened=lambda c, _: c.send(b"goodbye"))
     manager = world.manager()
     listener = manager.listen("tcp://127.0.0.1:0", server)
     peer = world.connect(str(listener.url))

@@ -9,7 +9,7 @@ import pytest
 from mungos import CloseKind, Ended, Limits, ReadSide
 from mungos.errors import Closed
 from tests.cases.oracles import ended, quiet
-from tests.cases.tls_stand import SPEAKS_TLS_1_2, Role, Stand
+from tests.cases.tls_stand import SPEAKS_TLS_1_2, Role, Stand, foreign_context
 from tests.cases.world import Notes
 
 LIMITS = Limits(linger=0.1)
@@ -283,3 +283,22 @@ def test_t67_t68_whatever_follows_close_notify_is_ignored(
     assert reason.discarded == 0
     assert peer.error is None
     assert len(notes.of("Ended")) == 1
+
+
+def test_t87_tickets_arrive_during_the_shutdown(stand: Stand) -> None:
+    world, notes = stand.world, Notes()
+    peer = stand.meet("client", notes, context=foreign_context(True, tickets=2))
+    world.run(lambda: len(peer.out) > 0 or peer.sent > 0)
+    world.run(lambda: not peer.out)
+    peer.budget = 0
+    world.run(lambda: peer.established and bool(notes.of("Opened")))
+    assert len(peer.out) > 100
+    notes.connection.close()
+    world.run(lambda: peer.notified)
+    peer.close_notify()
+    peer.budget = None
+    world.run(lambda: not peer.out)
+    peer.raw.end()
+    ended(world, notes, CloseKind.CLEAN)
+    assert notes.names == ["Opened", "Closed"]
+    assert notes.connection.read_side is ReadSide.ENDED

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +11,7 @@ from mungos import CloseKind, Limits
 from mungos.core import Handler
 from tests.cases.oracles import Crowd, ended, no_residue
 from tests.cases.tls_peer import TlsPeer
-from tests.cases.tls_stand import Role, Stand, cut, foreign_context
+from tests.cases.tls_stand import Role, Stand, authority, cut, foreign_context
 from tests.cases.world import Notes
 
 CUTS = ["FIN", "RST", "silence"]
@@ -191,15 +190,12 @@ def test_t16_cut_right_after_the_server_finished(stand: Stand, how: str) -> None
 
 
 @pytest.mark.parametrize("how", CUTS)
-def test_t14_a_certificate_of_several_records_cut_in_each(stand: Stand, how: str, tmp_path: Path) -> None:
-    from tests.cases.tls_stand import authority, credential
-
-    chain = tmp_path / "chain.pem"
-    key = tmp_path / "key.pem"
-    chain.write_bytes(credential().chain + authority().cert_pem.bytes() * 60)
-    key.write_bytes(credential().key)
+def test_t14_a_certificate_of_several_records_cut_in_each(stand: Stand, how: str) -> None:
+    leaf = authority().issue_cert(
+        "localhost", *(f"name-{number:04}.{'x' * 50}.example" for number in range(300))
+    )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(chain, key)
+    leaf.configure_cert(context)
     sizes = [len(record) for record in _flight(stand, context)]
     assert sum(size > 16 * 1024 for size in sizes) >= 1
     offsets = [sum(sizes[:count]) + sizes[count] // 2 for count in range(len(sizes) - 1)]

@@ -84,7 +84,7 @@ def test_t09_server_that_reads_four_bytes_and_closes(stand: Stand) -> None:
     world, notes = stand.world, Notes()
     raw = stand.raw("client", notes)
     raw.deaf = True
-    world.run(lambda: notes.faces != [] or next(iter(world.managers[0].connections.values())).bytes_sent > 0)  # type: ignore[union-attr]
+    world.run(lambda: notes.faces != [] or next(iter(world.managers[0].connections.values())).bytes_sent > 0)
     began = world.now()
     assert raw.stream.recv_into(bytearray(4)) == 4
     raw.close()
@@ -94,7 +94,7 @@ def test_t09_server_that_reads_four_bytes_and_closes(stand: Stand) -> None:
 
 @pytest.mark.parametrize("world", ["memory"], indirect=True)
 def test_t20_tickets_and_the_first_write_over_an_unbuffered_transport(stand: Stand) -> None:
-    world, notes = stand.world, Notes(Opened=lambda c, _: c.send(bytes(5000)))  # type: ignore[attr-defined]
+    world, notes = stand.world, Notes(Opened=lambda c, _: c.send(bytes(5000)))
     world.network.capacity = 1
     peer = stand.meet("client", notes, context=foreign_context(True, tickets=4))
     world.run(lambda: len(peer.data) == 5000)
@@ -133,7 +133,7 @@ def test_t23_no_client_certificate_where_one_is_required_of_us(stand: Stand) -> 
 
 @pytest.mark.parametrize("shown", [None, False])
 def test_t23_client_certificate_missing_or_of_a_stranger(
-    stand: Stand, shown: bool | None, tmp_path: object
+    stand: Stand, shown: bool | None, tmp_path: Path
 ) -> None:
     notes, roots = Notes(), authority().cert_pem.bytes()
     context = foreign_context(False) if shown is None else _showing(credential(shown), tmp_path)
@@ -239,7 +239,7 @@ def test_t31_cancelled_at_every_step(stand: Stand, verb: str, who: str) -> None:
             connection.close(0.2)
         world.run(lambda: all(not each.connections and not each.busy for each in world.managers))
         for events in [*client.told.values(), *server.told.values()]:
-            one_verdict(events, CloseKind)
+            one_verdict(events, list(CloseKind))
         assert len(client.told) == 1
         no_residue(ours)
         no_residue(theirs)

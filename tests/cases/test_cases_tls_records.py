@@ -14,7 +14,7 @@ from tests.cases.oracles import ended, quiet
 from tests.cases.tls_peer import TlsPeer
 from tests.cases.tls_stand import Role, Stand, cut, foreign_context
 from tests.cases.world import Notes
-from tests.tls.forge import ALERT, DATA, Forge
+from tests.tls.forge import ALERT, DATA, HANDSHAKE, Forge
 
 LIMITS = Limits(linger=0.1)
 LARGE = 6 * 1024 * 1024  # bytes: more than the kernel's buffers take from a peer that does not read
@@ -44,7 +44,7 @@ def forging(stand: Stand, role: Role, tmp_path: Path) -> Iterator[Forging]:
     foreign_context.cache_clear()
     context.keylog_filename = str(keylog)
     notes = Notes()
-    peer = stand.meet(role, notes, context=context, limits=LIMITS)
+    peer = stand.meet(role, notes, context=context, limits=LIMITS, suites=("TLS_AES_256_GCM_SHA384",))
     stand.world.run(lambda: peer.established and bool(notes.of("Opened")))
     label = "SERVER_TRAFFIC_SECRET_0" if role == "client" else "CLIENT_TRAFFIC_SECRET_0"
     yield Forging(stand, role, notes, peer, Forge(keylog, label))
@@ -79,7 +79,7 @@ def test_t37_message_across_records(stand: Stand, role: Role, count: int) -> Non
 
 def test_t38_hidden_buffered_data(stand: Stand, role: Role) -> None:
     world = stand.world
-    notes = Notes(Received=lambda connection, _: connection.pause())  # type: ignore[attr-defined]
+    notes = Notes(Received=lambda connection, _: connection.pause())
     peer = stand.open(role, notes)
     raw = peer.seal(b"one") + peer.seal(b"two") + peer.seal(b"three")
     peer.out += raw
@@ -280,7 +280,7 @@ def test_t54_t55_paused_and_full_of_unread_data_at_close(stand: Stand, role: Rol
 
 
 def test_t55_unread_plaintext_at_an_abort_is_counted(stand: Stand, role: Role) -> None:
-    world, notes = stand.world, Notes(Received=lambda connection, _: connection.abort())  # type: ignore[attr-defined]
+    world, notes = stand.world, Notes(Received=lambda connection, _: connection.abort())
     peer = stand.open(role, notes)
     peer.out += b"".join(peer.seal(b"x" * 100) for _ in range(3))
     ended(world, notes, CloseKind.ABORTED, sent=b"x" * 300)
@@ -297,3 +297,45 @@ def test_t66_data_after_close_notify(forging: Forging) -> None:
     ended(forging.stand.world, forging.notes, CloseKind.CLEAN)
     assert forging.notes.data == b"all"
     assert forging.notes.names == ["Opened", "Received", "Ended", "Closed"]
+
+
+@pytest.mark.parametrize(
+    "alert", [b"\x01\x63", b"\x02\x63", b"\x01\x28"], ids=["unknown", "fatal unknown", "warning"]
+)
+def test_t75_alerts_that_tls_1_3_does_not_know(forging: Forging, alert: bytes) -> None:
+    forging.send(forging.forge.record(ALERT, alert))
+    ended(forging.stand.world, forging.notes, CloseKind.TLS_ALERT)
+    assert not forging.notes.of("Ended")
+
+
+KEY_UPDATE_REQUESTED = b"\x18\x00\x00\x01\x01"
+
+
+def test_t83_key_update_is_asked_for_while_our_write_is_blocked(forging: Forging) -> None:
+    world, peer = forging.stand.world, forging.peer
+    peer.raw.deaf = True
+    text = os.urandom(1 << 20) * (LARGE >> 20)
+    forging.notes.connection.send(text)
+    world.sleep(0.01)
+    forging.send(forging.forge.record(HANDSHAKE, KEY_UPDATE_REQUESTED))
+    world.sleep(0.01)
+    peer.raw.deaf = False
+    world.run(lambda: len(peer.data) == len(text))
+    assert peer.data == text
+    assert peer.error is None
+    forging.notes.connection.send(b"under new keys")
+    world.run(lambda: peer.data.endswith(b"under new keys"))
+
+
+def test_t84_key_update_crosses_close_notify(forging: Forging) -> None:
+    world, peer, connection = forging.stand.world, forging.peer, forging.notes.connection
+    connection.close()
+    world.run(lambda: peer.notified)
+    sent = connection.bytes_sent
+    forging.send(forging.forge.record(HANDSHAKE, KEY_UPDATE_REQUESTED))
+    world.run(lambda: not peer.out)
+    peer.raw.end()
+    ended(world, forging.notes, CloseKind.CLEAN)
+    # No KeyUpdate may follow our own close_notify.
+    assert connection.bytes_sent == sent
+    assert peer.error is None

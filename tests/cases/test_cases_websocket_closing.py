@@ -7,7 +7,8 @@ import pytest
 from mungos import CloseKind, websocket
 from mungos.errors import Broken, TimedOut
 from mungos.websocket import CloseStatus
-from tests.cases.web import HANDSHAKE, SLOW, SecureSpeaker, Speaker, Watch, Web
+from tests.cases.web import HANDSHAKE, SLOW, Watch, Web
+from tests.cases.web_peers import SecureSpeaker, Speaker
 from tests.websocket.driver import close_frame, frame
 
 both = pytest.mark.parametrize("web", [False, True], ids=["plain", "tls"], indirect=True)

@@ -7,7 +7,8 @@ import pytest
 from mungos import CloseKind, websocket
 from mungos.errors import Broken, Closed, Misuse, TimedOut
 from mungos.websocket import CloseStatus
-from tests.cases.web import HANDSHAKE, SLOW, Speaker, Web, big_frame, little_buffers
+from tests.cases.web import HANDSHAKE, SLOW, Web, big_frame
+from tests.cases.web_peers import Speaker, little_buffers
 from tests.websocket.driver import close_frame, frame
 
 both = pytest.mark.parametrize("web", [False, True], ids=["plain", "tls"], indirect=True)

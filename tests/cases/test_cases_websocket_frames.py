@@ -9,7 +9,8 @@ import pytest
 from mungos import CloseKind, http, websocket
 from mungos.errors import TimedOut
 from mungos.websocket import CloseStatus
-from tests.cases.web import HANDSHAKE, OK, SecureSpeaker, Web, get
+from tests.cases.web import HANDSHAKE, OK, Web, get
+from tests.cases.web_peers import SecureSpeaker
 from tests.websocket.driver import close_frame, frame, response_to
 
 both = pytest.mark.parametrize("web", [False, True], ids=["plain", "tls"], indirect=True)

@@ -15,7 +15,7 @@ from mungos.core import Handler
 from tests.cases.tls_peer import TlsPeer
 from tests.cases.world import Notes, RawPeer, World
 
-ENGINES = ["openssl"]
+ENGINES = ["openssl", "builtin"]
 """Whom the cases are put to."""
 
 SPEAKS_TLS_1_2 = {"openssl"}
@@ -165,7 +165,7 @@ class Stand:
     def open(
         self,
         role: Role,
-        notes: Handler,
+        notes: Notes,
         *,
         version: str = "TLSv1.3",
         limits: Limits | None = None,

@@ -313,7 +313,7 @@ class Notes:
         on: an answer for an event type: called as `answer(face, event)`.
     """
 
-    def __init__(self, **answers: Callable[[object, object], None]) -> None:
+    def __init__(self, **answers: Callable[..., object]) -> None:
         self.events: list[object] = []
         self.faces: list[object] = []
         self.on = answers

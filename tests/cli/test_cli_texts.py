@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from mungos import __version__
-from mungos.cli.explaining import name_text
 from mungos.cli.printable import printable
 from mungos.cli.program import run
 from mungos.cli.sizes import parse_size
@@ -164,12 +163,3 @@ def test_line_that_is_too_long() -> None:
     lines.feed(b"x" * MAX_LINE)
     with pytest.raises(ValueError, match=f"the limit is {MAX_LINE} bytes"):
         lines.feed(b"x")
-
-
-def test_names_of_certificates_in_words() -> None:
-    # RDNSequence of O=Ex, CN=é and an attribute without a name of its own (2.5.4.97).
-    der = bytes.fromhex(
-        "3029 310b 3009 0603 55040a 0c02 4578 310b 3009 0603 550403 0c02 c3a9"
-        "310d 300b 0603 550461 0c04 31323334"
-    )
-    assert name_text(der) == "O=Ex, CN=é, 2.5.4.97=1234"

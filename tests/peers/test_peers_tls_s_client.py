@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from mungos.core.reasons import CloseKind
 from mungos.errors import PeerIncompatible, PeerMisbehaved, ProtocolError
 from mungos.tls import ServerConfig, TicketKeys
 from mungos.x509 import errors as x509
@@ -54,10 +53,7 @@ def talk(stage: Stage, client: Program, door: Door) -> None:
     stage.ends(client)
     stage.until(lambda: door.closed)
     assert client.process.returncode == 0
-    reason = door.end.reason
-    assert reason is not None
-    assert reason.kind is CloseKind.CLEAN
-    assert door.end.ended == "clean"
+    door.end.ended_cleanly()
 
 
 def lines(text: str) -> Iterable[str]:
@@ -243,7 +239,7 @@ def test_s_client_updates_its_keys(stage: Stage, papers: Papers, s_client: Run, 
     stage.until(lambda: door.open)
     for round_ in range(3):
         client.write(f"{letter}\n".encode())
-        stage.says(client, "KEYUPDATE")
+        stage.says(client, "KEYUPDATE", round_ + 1)
         client.write(f"= round {round_}\n".encode())
         stage.says(client, f"= round {round_}$")
     talk(stage, client, door)
@@ -293,8 +289,7 @@ def test_our_close_is_clean_for_s_client(stage: Stage, papers: Papers, s_client:
     assert re.search("^<<< .*Alert.*\n.*01 00$|warning close_notify", told, re.MULTILINE)
     assert re.search("^closed$", told, re.MULTILINE)
     assert "read:errno" not in told
-    assert door.end.reason is not None
-    assert door.end.reason.kind is CloseKind.CLEAN
+    door.end.ended_cleanly()
 
 
 def test_killed_s_client_is_a_truncation(stage: Stage, papers: Papers, s_client: Run) -> None:
@@ -306,9 +301,7 @@ def test_killed_s_client_is_a_truncation(stage: Stage, papers: Papers, s_client:
     stage.says(client, "= the last line$")
     client.process.kill()
     stage.until(lambda: door.closed)
-    assert door.end.ended == "truncated"
-    assert door.end.reason is not None
-    assert door.end.reason.kind is CloseKind.TRUNCATED
+    door.end.was_truncated()
 
 
 @pytest.mark.parametrize(

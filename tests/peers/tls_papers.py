@@ -57,7 +57,7 @@ class Papers:
 
     For every credential NAME there are `NAME.pem` (chain, leaf first), `NAME.key` and `NAME.p12`. A server's
     are called by the kind of their key, a client's `client-KIND`, each issued by an intermediate; `other` is
-    a server's for another name. The bad ones are called `server-FAULT` and `client-FAULT`:
+    a server's for another name, issued by the root. The bad ones are called `server-FAULT` and `client-FAULT`:
 
     - expired, future: by two days;
     - misnamed: for another name (a client's name matters to nobody);
@@ -84,7 +84,7 @@ class Papers:
         for kind in KINDS:
             self._leaf(kind, inner, chain, key=_key(kind), server=True)
             self._leaf(f"client-{kind}", inner, chain, key=_key(kind), server=False)
-        self._leaf("other", inner, chain, server=True, names=(OTHER_HOST,))
+        self._leaf("other", root, [], server=True, names=(OTHER_HOST,))
         now = datetime.now(UTC)
         for role, server in (("server", True), ("client", False)):
             self._leaf(f"{role}-expired", inner, chain, server=server, until=now - 2 * DAY)
@@ -138,7 +138,7 @@ class Papers:
             .add_extension(_usage(authority=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         )
-        if server:
+        if server or name.startswith("server-"):
             general: list[x509.GeneralName] = [x509.DNSName(each) for each in names]
             if HOST in names:
                 general.append(x509.IPAddress(ip_address("127.0.0.1")))

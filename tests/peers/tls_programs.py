@@ -22,11 +22,12 @@ from mungos.core.events import Closed, Ended, Opened, Received
 from mungos.core.reasons import CloseKind, CloseReason
 from mungos.tls import ClientConfig, Negotiated, ServerConfig
 from mungos.tls.alerts import AlertDescription
+from mungos.tls.contract import ReadSide, WriteSide
 from mungos.tls.engines.builtin.engine import BuiltinEngine
 
 SUITES = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
 GROUPS = ("x25519", "secp256r1", "secp384r1")
-PATIENCE = 8.0
+PATIENCE = 3.0
 """Seconds that a test waits for one thing, below the deadline of the test itself."""
 
 # Lines of printable characters: some programs treat some characters at the beginning of a line as commands.
@@ -198,6 +199,19 @@ class End:
         assert self.connection is not None
         self.connection.close()
 
+    def ended_cleanly(self) -> None:
+        """Check that the connection has ended, and that close_notify went both ways."""
+        assert self.reason is not None
+        assert self.reason.kind is CloseKind.CLEAN, self.reason
+        assert self.engine.read_side is ReadSide.ENDED
+        assert self.engine.write_side is WriteSide.ENDED
+
+    def was_truncated(self) -> None:
+        """Check that the peer's end came without close_notify (RFC 8446 section 6.1)."""
+        assert self.reason is not None
+        assert self.reason.kind is CloseKind.TRUNCATED, self.reason
+        assert self.ended == "truncated"
+
     def alert(self) -> AlertDescription | None:
         """The alert by which the session failed."""
         return self.engine.ending.alert if self.engine.ending is not None else None
@@ -309,21 +323,20 @@ class Stage:
                 raise AssertionError("it did not come to that:\n" + self.story())
             self._turn(left)
 
-    def says(self, program: Program, pattern: str) -> re.Match[str]:
-        """Go on until the program has printed this (a regular expression, `^` and `$` at lines)."""
+    def says(self, program: Program, pattern: str, times: int = 1) -> re.Match[str]:
+        """Go on until the program has printed this (a regular expression, `^` and `$` at lines) so often."""
         found: list[re.Match[str]] = []
 
         def there() -> bool:
-            match = re.search(pattern, program.text, re.MULTILINE)
-            if match is None:
-                # What ended says nothing more.
-                assert not program.silent, f"it ended without {pattern!r}:\n{self.story()}"
-                return False
-            found.append(match)
-            return True
+            found[:] = re.finditer(pattern, program.text, re.MULTILINE)
+            if len(found) >= times:
+                return True
+            # What ended says nothing more.
+            assert not program.silent, f"it ended without {pattern!r}:\n{self.story()}"
+            return False
 
         self.until(there)
-        return found[0]
+        return found[times - 1]
 
     def ends(self, program: Program) -> str:
         """Go on until the program has ended. Returns all that it printed."""

@@ -5,21 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA384
+from cryptography.hazmat.primitives.hashes import SHA256, SHA384
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 ALERT, HANDSHAKE, DATA = 21, 22, 23
 
 
 class Forge:
-    """Protects records as the peer would (RFC 8446 section 5.2), for TLS_AES_256_GCM_SHA384."""
+    """Protects records as the peer would (RFC 8446 section 5.2), for the suites with AES-GCM."""
 
     def __init__(self, keylog: Path, label: str) -> None:
         secrets = {
             line.split()[0]: bytes.fromhex(line.split()[2]) for line in keylog.read_text().splitlines()[1:]
         }
         secret = secrets[label]
-        self._aead = AESGCM(_expand(secret, "key", 32))
+        # The secret is as long as the suite's hash, and the two AES-GCM suites differ in it.
+        self._aead = AESGCM(_expand(secret, "key", 32 if len(secret) == SHA384.digest_size else 16))
         self._iv = int.from_bytes(_expand(secret, "iv", 12), "big")
         self.sequence = 0
 
@@ -38,4 +39,5 @@ def _expand(secret: bytes, label: str, size: int) -> bytes:
     # RFC 8446 section 7.1: HKDF-Expand-Label with an empty context.
     text = b"tls13 " + label.encode("ascii")
     info = size.to_bytes(2, "big") + bytes((len(text),)) + text + b"\x00"
-    return HKDFExpand(SHA384(), size, info).derive(secret)
+    algorithm = SHA384() if len(secret) == SHA384.digest_size else SHA256()
+    return HKDFExpand(algorithm, size, info).derive(secret)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
+from mungos.crypto.with_cryptography import CryptographyProvider
 from mungos.errors import Misuse
 from mungos.tls.config import ClientConfig, Credential, ServerConfig
 from mungos.tls.contract import Engine, EngineFactory
@@ -155,3 +156,40 @@ def test_same_seed_same_hello(client_config: ClientConfig) -> None:
         ).take()
     ]
     assert hellos[0] == hellos[1]
+
+
+class Older(CryptographyProvider):
+    """A library without the hybrid group and without ChaCha20, as on a frugal machine."""
+
+    def supports(self, feature: str) -> bool:
+        return feature not in ("X25519MLKEM768", "CHACHA20-POLY1305") and super().supports(feature)
+
+
+def test_what_the_provider_lacks_is_not_offered(
+    authority: Authority, credential: Credential, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mungos.tls.engines.builtin import factory as module
+
+    monkeypatch.setattr(module, "_provider", lambda name: Older())
+    client, server = meet(ClientConfig(roots=authority.roots), ServerConfig((credential,)))
+    assert client.engine.negotiated is not None
+    assert client.engine.negotiated.group == "x25519"
+    prepared = server.engine._prepared
+    assert "X25519MLKEM768" not in prepared.groups
+    assert [suite.name for suite in prepared.suites] == ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384"]
+    with pytest.raises(Misuse, match="X25519MLKEM768"):
+        module.BuiltinFactory().client(
+            ClientConfig(roots=authority.roots, groups=("X25519MLKEM768",)), "localhost"
+        )
+
+
+def test_a_peer_without_the_hybrid_needs_no_second_round(
+    authority: Authority, credential: Credential
+) -> None:
+    made = factory()
+    client = End(made.client(ClientConfig(roots=authority.roots), "localhost"))
+    server = End(made.server(ServerConfig((credential,), groups=("x25519", "secp256r1"))))
+    server.give(client.take())
+    client.give(server.take())
+    client.pull()
+    assert client.established

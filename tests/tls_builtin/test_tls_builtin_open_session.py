@@ -8,7 +8,6 @@ from mungos.errors import Broken, Closed, Misuse, PeerMisbehaved, TimedOut
 from mungos.tls.alerts import AlertDescription as Alert
 from mungos.tls.config import ClientConfig, Credential, ServerConfig
 from mungos.tls.contract import Established, PeerClosed, ReadSide, WriteSide
-from mungos.tls.engines.builtin.engine import MAX_QUIET
 from mungos.tls.engines.builtin.messages import (
     CertificateRequest,
     ExtensionType,
@@ -17,6 +16,7 @@ from mungos.tls.engines.builtin.messages import (
     NewSessionTicket,
 )
 from mungos.tls.engines.builtin.messages.registry import frame
+from mungos.tls.engines.builtin.reading import MAX_QUIET
 from mungos.tls.engines.builtin.records import ContentType
 from mungos.tls.sessions import SessionCache, TicketKeys
 from tests.tls_builtin.conftest import Authority
@@ -195,6 +195,19 @@ def test_extensions_of_a_ticket(pair: tuple[End, End]) -> None:
     assert client.failure.alert is Alert.decode_error
 
 
+def test_rfc8446_4_6_1_ticket_without_a_lifetime_is_dropped(
+    authority: Authority, credential: Credential
+) -> None:
+    sessions = SessionCache()
+    client, server = meet(ClientConfig(roots=authority.roots, sessions=sessions), ServerConfig((credential,)))
+    for lifetime, kept in ((0, 0), (1 << 31, 1)):
+        ticket = NewSessionTicket(lifetime, 2, b"n", b"t").pack()
+        client.give(server.inject(ContentType.handshake, ticket))
+        assert len(sessions) == kept
+    (stored,) = sessions._sessions.values()
+    assert stored[0].expires - stored[0].obtained == 604_800
+
+
 def test_t87_ticket_during_shutdown(
     authority: Authority, credential: Credential, client_config: ClientConfig
 ) -> None:
@@ -294,6 +307,18 @@ def test_t46_t63_end_of_stream_without_close_notify(pair: tuple[End, End], cut: 
     assert not any(isinstance(event, PeerClosed) for event in server.events)
     # Our direction is still open: what the peer can read is not ours to know.
     assert server.engine.write([b"x"]) == 1
+
+
+def test_t63_truncation_shows_behind_the_data(pair: tuple[End, End]) -> None:
+    client, server = pair
+    client.engine.write([b"before"])
+    server.engine.receive(client.take(), 0.0)
+    server.engine.receive_eof(0.0)
+    sides = [server.engine.read_side]
+    server.pull()
+    sides.append(server.engine.read_side)
+    assert sides == [ReadSide.OPEN, ReadSide.TRUNCATED]
+    assert server.data == b"before"
 
 
 def test_t65_end_of_stream_after_close_notify(pair: tuple[End, End]) -> None:

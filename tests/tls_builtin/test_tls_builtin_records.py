@@ -9,10 +9,10 @@ import pytest
 from mungos.crypto.contract import BadTag
 from mungos.errors import Malformed, PeerMisbehaved
 from mungos.tls.alerts import AlertDescription as Alert
-from mungos.tls.config import ClientConfig, ServerConfig
+from mungos.tls.config import ClientConfig, Credential, ServerConfig
 from mungos.tls.contract import ReadSide
-from mungos.tls.engines.builtin.engine import MAX_HANDSHAKE_MESSAGE, MAX_QUIET
 from mungos.tls.engines.builtin.messages.registry import HandshakeType, frame
+from mungos.tls.engines.builtin.reading import MAX_HANDSHAKE_MESSAGE, MAX_QUIET
 from mungos.tls.engines.builtin.records import MAX_CIPHERTEXT, MAX_PLAINTEXT, ContentType, plain_record
 from tests.tls_builtin.ends import End, alerts, factory, meet, pump, records
 
@@ -444,9 +444,9 @@ def test_alert_of_the_peer_in_the_clear_names_itself(unmet: tuple[End, End]) -> 
 
 @pytest.mark.parametrize("cap", [0, 20_000, 100_000])
 def test_cap_on_unread_holds_whatever_the_pieces(
-    client_config: ClientConfig, credential: object, cap: int
+    client_config: ClientConfig, credential: Credential, cap: int
 ) -> None:
-    config = ServerConfig((credential,), max_unread=cap)  # type: ignore[arg-type]
+    config = ServerConfig((credential,), max_unread=cap)
     client, server = meet(client_config, config)
     sent = bytes(range(256)) * 400
     assert client.engine.write([sent]) == len(sent)
@@ -464,6 +464,40 @@ def test_cap_on_unread_holds_whatever_the_pieces(
             got += event.data  # type: ignore[union-attr]
     server.pull()
     assert got + server.data == sent
+
+
+def test_record_that_has_begun_waits_for_room(client_config: ClientConfig, credential: Credential) -> None:
+    client, server = meet(client_config, ServerConfig((credential,), max_unread=0))
+    client.engine.write([bytes(MAX_PLAINTEXT)])
+    client.engine.write([b"second" * 100])
+    data = client.take()
+    cut = len(data) - 100
+    assert server.engine.receive(data[:cut], 0.0) == MAX_PLAINTEXT + 22
+    rest = data[MAX_PLAINTEXT + 22 :]
+    server.engine.next_event()
+    assert server.engine.receive(rest[:50], 0.0) == 50
+    client.engine.write([bytes(MAX_PLAINTEXT)])
+    assert server.engine.receive(rest[50:] + client.take(), 0.0) == len(rest) - 50
+    assert server.engine.unread == 600
+    server.pull()
+    assert not server.failed
+
+
+def test_record_that_has_begun_meets_a_full_engine(
+    client_config: ClientConfig, credential: Credential
+) -> None:
+    client, server = meet(client_config, ServerConfig((credential,), max_unread=0))
+    client.engine.write([bytes(MAX_PLAINTEXT - 1000)])
+    client.engine.write([b"second" * 100])
+    client.engine.write([b"third" * 300])
+    data = client.take()
+    last = 1500 + 22
+    assert server.engine.receive(data[: -last + 3], 0.0) == len(data) - last + 3
+    assert server.engine.receive(data[-last + 3 :], 0.0) == 2  # the rest of the header
+    server.pull()
+    assert server.engine.receive(data[-last + 5 :], 0.0) == last - 5
+    server.pull()
+    assert server.data.endswith(b"third" * 300)
 
 
 def test_a_callers_buffer_is_free_after_receive(pair: tuple[End, End]) -> None:

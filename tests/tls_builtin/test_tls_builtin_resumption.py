@@ -303,6 +303,25 @@ def test_client_certificates_are_remembered_and_checked_again(
     assert third.failure.alert is Alert.unknown_ca
 
 
+def test_certificate_that_nobody_checks_now_is_not_shown(
+    authority: Authority,
+    credential: Credential,
+    client_credential: Credential,
+    sessions: SessionCache,
+    clock: Clock,
+) -> None:
+    config = ClientConfig(roots=authority.roots, sessions=sessions, credential=client_credential, wall=clock)
+    tickets = TicketKeys()
+    required = ServerConfig(
+        (credential,), tickets=tickets, client_auth="required", client_roots=authority.roots, wall=clock
+    )
+    meet(config, required)
+    client, server = meet(config, ServerConfig((credential,), tickets=tickets, wall=clock), seed=1)
+    assert resumed(client, server)
+    assert server.engine.negotiated is not None
+    assert server.engine.negotiated.peer_chain == ()
+
+
 def test_ticket_without_a_certificate_where_one_is_required(
     authority: Authority, credential: Credential, client_config: ClientConfig, clock: Clock
 ) -> None:

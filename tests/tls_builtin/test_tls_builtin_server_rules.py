@@ -237,6 +237,30 @@ def test_unknown_psk_is_passed_over(client_config: ClientConfig, server_config: 
     assert not server.engine.negotiated.resumed
 
 
+def test_rfc8446_9_2_ticket_of_no_use_without_schemes(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    def change(parsed: ClientHello) -> None:
+        del parsed.extensions[ET.signature_algorithms]
+        parsed.extensions[ET.pre_shared_key] = PSK
+
+    refused(client_config, server_config, hello(change), Alert.missing_extension)
+
+
+@pytest.mark.parametrize("name", ["under_score.example", "..", "[::1]", "x" * 200])
+def test_odd_server_name_falls_to_the_first_credential(authority: Authority, name: str) -> None:
+    config = ServerConfig((authority.credential("localhost"), authority.credential("other.example")))
+    hook = hello(extend(ET.server_name, pack_server_name(name)))
+    client, server = (
+        hooked_client(ClientConfig(roots=authority.roots), hook),
+        End(factory().server(config)),
+    )
+    pump(client, server)
+    assert client.established
+    assert server.engine.negotiated is not None
+    assert server.engine.negotiated.server_name == name
+
+
 # The second ClientHello
 
 
@@ -275,6 +299,10 @@ SECONDS: dict[str, tuple[Change, Alert]] = {
         Alert.illegal_parameter,
     ),
     "early data": (extend(ET.early_data, b""), Alert.illegal_parameter),
+    "early data with a ticket": (
+        lambda h: h.extensions.update({ET.early_data: b"", ET.pre_shared_key: PSK}),
+        Alert.illegal_parameter,
+    ),
 }
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from mungos import (
@@ -19,11 +17,12 @@ from mungos import (
     Timer,
     Writable,
 )
+from mungos.cli.negotiating import ALPN_LIST
 from mungos.cli.sizes import SECONDS
 from mungos.cli.standard_streams import StandardInput
 from mungos.cli.statuses import STATUSES, Failure
 from mungos.cli.talking import Talk, remark
-from mungos.cli.trusting import Trust, client_options, target, trust
+from mungos.cli.trusting import ClientTLS, Trust, client_options, target, trust
 from mungos.cli.ws import Conversation, converse
 from mungos.core.datagrams import MAX_DATAGRAM
 from mungos.url import URL
@@ -59,6 +58,14 @@ Examples:
     metavar="SECONDS",
     help="udp, ws, wss: after the end of input, how long a silence of the peer ends it.",
 )
+@click.option(
+    "--tls-alpn",
+    "alpn",
+    type=ALPN_LIST,
+    default=(),
+    metavar="LIST",
+    help="tls: protocols to offer, in order of preference.",
+)
 @client_options
 def connect(
     *,
@@ -66,12 +73,8 @@ def connect(
     verbose: bool,
     within: float | None,
     wait: float,
-    cacert: Path | None,
-    tls_name: str | None,
-    insecure: bool,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    engine: str,
+    alpn: tuple[str, ...],
+    tls: ClientTLS,
 ) -> int:
     """Send standard input to the peer at URL, and write what it sends to standard output.
 
@@ -80,16 +83,9 @@ def connect(
     as with `mungos ws`. The exit status is 0 only after a clean end.
     """
     place = target(url, _SCHEMES, "`mungos get` is for http, and tcp or tls for its bare bytes")
-    trusted = trust(
-        place,
-        cacert=cacert,
-        tls_name=tls_name,
-        insecure=insecure,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-        engine=engine,
-        alpn=("http/1.1",) if place.scheme == "wss" else (),
-    )
+    if alpn and place.scheme != "tls":
+        raise click.UsageError(f"--tls-alpn is for tls, not {place.scheme}")
+    trusted = trust(place, tls, ("http/1.1",) if place.scheme == "wss" else alpn)
     if place.scheme in {"ws", "wss"}:
         return converse(place, trusted, Conversation(wait=wait), verbose=verbose, within=within)
     with Manager() as manager:

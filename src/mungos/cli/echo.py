@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 import click
 
@@ -17,7 +16,9 @@ from mungos import (
     Received,
     Writable,
 )
-from mungos.cli.serving import addresses, listening, serve_until_signalled, server_options, server_tls
+from mungos.cli.negotiating import ALPN_LIST
+from mungos.cli.securing import ServerTLS, secured
+from mungos.cli.serving import addresses, listening, say, serve_until_signalled, server_options
 from mungos.cli.sizes import SIZE
 from mungos.cli.statuses import STATUSES
 from mungos.http import Data, EndOfMessage, HTTPLimits, Request
@@ -39,6 +40,7 @@ _FIRST_CLIENT_PORT = 1024
 Examples:
   mungos echo --listen tcp://127.0.0.1:7000 --listen udp://127.0.0.1:7000
   mungos echo --listen wss://127.0.0.1:8443 --allow-origin https://localhost:3000
+  mungos echo --listen tls://127.0.0.1:7443 --tls-client-ca ca.pem --tls-groups secp384r1
   mungos echo --listen http://127.0.0.1:8000 --max-message 1G
   curl -T large.bin http://127.0.0.1:8000/ | cmp - large.bin
 
@@ -60,18 +62,24 @@ Examples:
     metavar="ORIGIN",
     help="Whose pages may open a WebSocket; may be given several times. Without it: any.",
 )
+@click.option(
+    "--tls-alpn",
+    "alpn",
+    type=ALPN_LIST,
+    default=(),
+    metavar="LIST",
+    help="tls: protocols to agree to, in order of preference.",
+)
 def echo(
     *,
     listen: tuple[str, ...],
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    save_cert: Path | None,
-    engine: str,
     close_within: float,
     quiet: bool,
     verbose: int,
+    tls: ServerTLS,
     max_message: int,
     origins: tuple[str, ...],
+    alpn: tuple[str, ...],
 ) -> int:
     """Send back what comes.
 
@@ -80,18 +88,22 @@ def echo(
     coming; a WebSocket may be opened there, too.
 
     Each address is printed as `listening at URL` once it takes connections. SIGTERM or ^C lets what is under
-    way complete, within --close-within; a second one cuts it short.
+    way complete, within --close-within; a second one cuts it short. SIGHUP reads certificates and keys again,
+    for new connections.
     """
     if not listen:
         raise click.UsageError("say where: --listen tcp://127.0.0.1:7000, or another URL")
     urls = addresses(listen, tuple(SCHEMES))
-    tls = server_tls(urls, tls_cert, tls_key, engine, save_cert)
+    if alpn and not any(url.scheme == "tls" for url in urls):
+        raise click.UsageError("--tls-alpn is for tls, and no --listen URL is")
+    secure = secured(urls, tls, say)
     echoing = _Echo(max_message, origins or None)
     with Manager(limits=Limits(close_within=close_within, half_open=True)) as manager:
         for url in urls:
-            secure = tls if url.secure else None
-            listening(url, partial(echoing.listen, manager, url, secure, engine))
-        return serve_until_signalled(manager, close_within=close_within, quiet=quiet, verbose=verbose)
+            protocols = alpn if url.scheme == "tls" else ()
+            config = secure.config(url, protocols)
+            listening(url, partial(echoing.listen, manager, url, config, secure.engine))
+        return serve_until_signalled(manager, secure, close_within=close_within, quiet=quiet, verbose=verbose)
 
 
 class _Echo:

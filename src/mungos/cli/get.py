@@ -13,7 +13,7 @@ from mungos.cli.sizes import SECONDS
 from mungos.cli.standard_streams import Output
 from mungos.cli.statuses import FAILED, OK, STATUSES, Failure, NotStarted
 from mungos.cli.talking import Talk, remark
-from mungos.cli.trusting import client_options, target, trust
+from mungos.cli.trusting import ClientTLS, client_options, target, trust
 from mungos.errors import Misuse
 from mungos.http import ClientSession, Data, EndOfMessage, InformationalResponse, Response
 from mungos.http.attach import ClientConnection, connect
@@ -64,12 +64,7 @@ def get(
     verbose: bool,
     no_fail: bool,
     within: float,
-    cacert: Path | None,
-    tls_name: str | None,
-    insecure: bool,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    engine: str,
+    tls: ClientTLS,
 ) -> int:
     """Fetch URL (http or https) and write the body to standard output, as it comes.
 
@@ -84,15 +79,7 @@ def get(
         ClientSession(host=place.host_header).request(method, place.target, fields, body)
     except Misuse as error:
         raise click.UsageError(printable(str(error))) from None
-    trusted = trust(
-        place,
-        cacert=cacert,
-        tls_name=tls_name,
-        insecure=insecure,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-        engine=engine,
-    )
+    trusted = trust(place, tls)
     is_new = output is not None and not output.exists()
     descriptor = 1 if output is None else _opened(output)
     fetching: _Fetching | None = None

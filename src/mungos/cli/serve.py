@@ -11,7 +11,8 @@ import click
 
 from mungos import Closed, Connection, Manager, Writable
 from mungos.cli.printable import printable
-from mungos.cli.serving import addresses, listening, serve_until_signalled, server_options, server_tls
+from mungos.cli.securing import Secured, ServerTLS, secured
+from mungos.cli.serving import addresses, listening, say, serve_until_signalled, server_options
 from mungos.cli.statuses import STATUSES
 from mungos.core import Limits
 from mungos.errors import Broken
@@ -19,7 +20,6 @@ from mungos.http import SERVER_LIMITS, FileServer, Request
 from mungos.http.attach import DateClock, ServerConnection, with_alpn
 from mungos.http.headers import NO_FIELDS, FieldLines
 from mungos.protocol import Buffer
-from mungos.tls import ServerConfig
 from mungos.url import URL
 
 __all__ = ["serve"]
@@ -83,6 +83,9 @@ Examples:
       --tls-cert chain.pem --tls-key key.pem
   mungos serve . --listen https://127.0.0.1:8443 --save-cert dev.pem
   curl --cacert dev.pem https://127.0.0.1:8443/
+  mungos serve site --listen https://:443 --tls-cert a.pem --tls-key a.key \\
+      --tls-cert b.pem --tls-key b.key --tls-client-ca clients.pem
+  kill -HUP PID                 # certificates were renewed: read them again
 
 {STATUSES}"""
 )
@@ -94,13 +97,10 @@ def serve(
     *,
     directory: Path,
     listen: tuple[str, ...],
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    save_cert: Path | None,
-    engine: str,
     close_within: float,
     quiet: bool,
     verbose: int,
+    tls: ServerTLS,
     hidden: bool,
     cache_control: str | None,
 ) -> int:
@@ -110,25 +110,25 @@ def serve(
     http://127.0.0.1:8000. Each address is printed as `listening at URL` once it takes connections; the
     access log goes to standard error.
 
-    SIGTERM or ^C lets what is under way complete, within --close-within; a second one cuts it short.
+    SIGTERM or ^C lets what is under way complete, within --close-within; a second one cuts it short. SIGHUP
+    reads certificates and keys again, for new connections.
     """
     if not directory.is_dir():
         raise click.UsageError(f"{printable(str(directory))} is no directory")
     files = FileServer(directory, hidden=hidden, cache_control=cache_control)
     urls = addresses(listen or ("http://127.0.0.1:8000",), ("http", "https", "unix"))
-    tls = server_tls(urls, tls_cert, tls_key, engine, save_cert)
+    secure = secured(urls, tls, say)
     log: Log = _silent if quiet else _access_log
     with Manager(limits=Limits(close_within=close_within)) as manager:
         for url in urls:
-            listening(url, partial(_listen, manager, url, files, tls, engine, log))
-        return serve_until_signalled(manager, close_within=close_within, quiet=quiet, verbose=verbose)
+            listening(url, partial(_listen, manager, url, files, secure, log))
+        return serve_until_signalled(manager, secure, close_within=close_within, quiet=quiet, verbose=verbose)
 
 
-def _listen(
-    manager: Manager, url: URL, files: FileServer, tls: ServerConfig | None, engine: str, log: Log
-) -> None:
+def _listen(manager: Manager, url: URL, files: FileServer, secure: Secured, log: Log) -> None:
     date = DateClock(manager)
     wall = manager.wire.wall
+    tls = secure.config(url)
 
     def handle(session: _Logged, event: object) -> None:
         try:
@@ -150,8 +150,8 @@ def _listen(
         url,
         handle,
         protocol=lambda connection: _Logged(connection, date, log),
-        tls=with_alpn(tls) if tls is not None and url.secure else None,
-        engine=engine,
+        tls=None if tls is None else with_alpn(tls),
+        engine=secure.engine,
     )
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from mungos.cli.engine_choice import checked_engine, engine_option
-from mungos.cli.statuses import NotStarted
+from mungos.cli.authorities import read_authorities
+from mungos.cli.engine_choice import checked_engine
+from mungos.cli.negotiating import HANDSHAKE_OPTIONS, bundled, handshake, read_credential, set_up_failure
 from mungos.errors import Misuse
-from mungos.tls import ClientConfig, Credential, select
+from mungos.tls import ClientConfig, select
 from mungos.url import URL, parse
 
-__all__ = ["Trust", "client_options", "target", "trust"]
+__all__ = ["ClientTLS", "Trust", "client_options", "target", "trust"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -35,16 +36,39 @@ class Trust:
     engine: str
 
 
+@dataclass(frozen=True, slots=True)
+class ClientTLS:
+    """The options of `client_options`, as given."""
+
+    authorities: tuple[Path, ...]
+    tls_name: str | None
+    insecure: bool
+    cert: Path | None
+    key: Path | None
+    groups: tuple[str, ...] | None
+    suites: tuple[str, ...] | None
+    keylog: Path | None
+    engine: str
+
+    @property
+    def given(self) -> bool:
+        """Whether any of them was, apart from the engine."""
+        names = (field.name for field in fields(self) if field.name != "engine")
+        return any(getattr(self, name) for name in names)
+
+
 def client_options(command: Command) -> Command:
-    """The options of a command that connects."""
+    """The options of a command that connects; the command takes them as `tls`."""
     options = [
         click.option(
             "--cacert",
             "--tls-ca",
-            "cacert",
+            "authorities",
+            multiple=True,
             type=click.Path(path_type=Path),
-            metavar="FILE",
-            help="Trust these certificates (PEM) in place of the system's.",
+            metavar="FILE|DIR",
+            help="Trust these certificates (PEM; of a directory, all files) in place of the system's; "
+            "repeatable.",
         ),
         click.option(
             "--tls-name",
@@ -55,16 +79,22 @@ def client_options(command: Command) -> Command:
             "--insecure", is_flag=True, help="Accept any certificate and any name: for experiments only."
         ),
         click.option(
-            "--tls-cert", type=click.Path(path_type=Path), metavar="CHAIN.pem", help="Our own certificate."
+            "--tls-cert",
+            "cert",
+            type=click.Path(path_type=Path),
+            metavar="CHAIN.pem",
+            help="Our own certificate, for a server that asks for one.",
         ),
         click.option(
             "--tls-key",
+            "key",
             type=click.Path(path_type=Path),
             metavar="KEY.pem",
             help="Our certificate's private key.",
         ),
-        engine_option,
+        *HANDSHAKE_OPTIONS,
     ]
+    command = bundled(ClientTLS)(command)
     for option in reversed(options):
         command = option(command)
     return command
@@ -89,45 +119,38 @@ def target(text: str, schemes: tuple[str, ...], instead: str) -> URL:
     return url
 
 
-def trust(
-    url: URL,
-    *,
-    cacert: Path | None,
-    tls_name: str | None,
-    insecure: bool,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    engine: str,
-    alpn: tuple[str, ...] = (),
-) -> Trust:
+def trust(url: URL, options: ClientTLS, alpn: tuple[str, ...] = ()) -> Trust:
     """From the options to a configuration that works; loud where nothing is verified.
 
     Raises:
         UsageError: options that contradict each other.
-        NotStarted: a file can't be read, or does not hold what it should.
+        NotStarted: a file can't be read, does not hold what it should, or the engine can't do it.
     """
-    checked_engine(engine)
+    engine = checked_engine(options.engine)
     if not url.secure:
-        if cacert or tls_name or insecure or tls_cert or tls_key:
+        if options.given:
             raise click.UsageError(f"{url.scheme} is plain text: TLS options need tls, https or wss")
         return Trust(None, None, engine)
-    if (tls_cert is None) is not (tls_key is None):
+    if (options.cert is None) is not (options.key is None):
         raise click.UsageError("--tls-cert and --tls-key belong together: give both, or neither")
-    if insecure and cacert is not None:
+    if options.insecure and options.authorities:
         raise click.UsageError("--insecure and --cacert contradict each other: leave one out")
+    agreed = handshake(options.groups, options.suites, options.keylog)
+    config = ClientConfig(
+        roots=read_authorities(options.authorities),
+        verify=not options.insecure,
+        credential=read_credential(options.cert, options.key) if options.cert and options.key else None,
+        alpn=alpn,
+        groups=agreed.groups,
+        suites=agreed.suites,
+        keylog=agreed.keylog,
+    )
     try:
-        config = ClientConfig(
-            roots=None if cacert is None else cacert.read_bytes(),
-            verify=not insecure,
-            credential=Credential.from_files(tls_cert, tls_key) if tls_cert and tls_key else None,
-            alpn=alpn,
-        )
-    except OSError as error:
-        raise NotStarted(f"can't read {error.filename}: {error.strerror}") from None
-    try:
-        select(engine).client(config, tls_name or url.host).release()
+        select(engine).client(config, options.tls_name or url.host).release()
     except Misuse as error:
-        raise NotStarted(f"TLS can't be set up: {error}") from None
-    if insecure:
+        raise set_up_failure(engine, error) from None
+    if agreed.keylog is not None:
+        agreed.keylog.open()
+    if options.insecure:
         click.echo("mungos: --insecure: the peer is NOT verified, anybody may be at the other end", err=True)
-    return Trust(config, tls_name, engine)
+    return Trust(config, options.tls_name, engine)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
 
@@ -13,7 +12,7 @@ from mungos.cli.sizes import SECONDS, SIZE
 from mungos.cli.standard_streams import Lines, StandardInput
 from mungos.cli.statuses import OK, STATUSES, Failure
 from mungos.cli.talking import Talk, remark
-from mungos.cli.trusting import Trust, client_options, target, trust
+from mungos.cli.trusting import ClientTLS, Trust, client_options, target, trust
 from mungos.errors import Misuse
 from mungos.url import URL
 from mungos.websocket import CloseReceived, CloseStatus, Established, Message, Ping, State
@@ -104,12 +103,7 @@ def ws(
     wait: float,
     within: float | None,
     verbose: bool,
-    cacert: Path | None,
-    tls_name: str | None,
-    insecure: bool,
-    tls_cert: Path | None,
-    tls_key: Path | None,
-    engine: str,
+    tls: ClientTLS,
 ) -> int:
     """Open a WebSocket at URL (ws or wss), send each line of standard input as a text message, and print
     each message that comes as a line.
@@ -124,16 +118,7 @@ def ws(
         raise click.UsageError(printable(str(error))) from None
     except UnicodeEncodeError:
         raise click.UsageError("--send: a text message is UTF-8, and this is none") from None
-    trusted = trust(
-        place,
-        cacert=cacert,
-        tls_name=tls_name,
-        insecure=insecure,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-        engine=engine,
-        alpn=("http/1.1",),
-    )
+    trusted = trust(place, tls, ("http/1.1",))
     if texts and count is None:
         count = len(texts)
     conversation = Conversation(texts or None, count, wait, subprotocols, origin, max_message)

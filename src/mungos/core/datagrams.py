@@ -46,6 +46,7 @@ class DatagramConnection:
         "_handler",
         "_interest",
         "_limits",
+        "_opened",
         "_paused",
         "_queue",
         "_resolving",
@@ -100,6 +101,7 @@ class DatagramConnection:
         self._endpoint: DatagramEndpoint | None = None
         self._entry = 0
         self._interest = 0
+        self._opened = False
         self._paused = False
         self._queue: deque[tuple[Buffer, Address | None]] = deque()
         self._resolving: Resolving | None = None
@@ -215,7 +217,13 @@ class DatagramConnection:
         self._interest = READABLE
         self.manager.watch(endpoint.fd, self, READABLE)
         self._update_interest()
-        self.manager.call_soon(self._call, Opened())
+        self.manager.call_soon(self._tell_opened)
+
+    def _tell_opened(self) -> None:
+        """Once, and before anything else."""
+        if not self._opened:
+            self._opened = True
+            self._call(Opened())
 
     def _connect(self, targets: list[Address]) -> DatagramEndpoint:
         failure = OSError(errno.EADDRNOTAVAIL, "no address to connect to")
@@ -240,6 +248,8 @@ class DatagramConnection:
 
     def on_io(self, mask: int, now: float) -> None:
         """Datagrams, room, or errors."""
+        if not self._opened:
+            self._tell_opened()
         endpoint = self._endpoint
         if endpoint is None:
             return
@@ -264,7 +274,9 @@ class DatagramConnection:
             try:
                 answer = endpoint.receive()
             except OSError as error:
-                self._call(DatagramError(error, self.remote))
+                # Taken from the queue of errors too, where it stands with its peer: left there it would be
+                # reported for ever by pollers that know reading and writing only.
+                self._call(DatagramError(*(endpoint.next_error() or (error, self.remote))))
                 continue
             if answer is None:
                 return

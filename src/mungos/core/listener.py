@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mungos.addresses import AccessList
@@ -11,8 +12,10 @@ from mungos.core.ledger import Origin
 from mungos.core.limits import Limits
 from mungos.core.states import PHASES, Phase, step
 from mungos.core.timers import NEVER
+from mungos.errors import Closed, Misuse
 from mungos.protocol import Protocol
 from mungos.tls.config import ServerConfig
+from mungos.tls.engines import select
 from mungos.url import URL
 from mungos.wires.contract import READABLE, Address, ListeningEndpoint, StreamEndpoint
 
@@ -125,6 +128,30 @@ class Listener:
         manager.ledger.strike(self._entry)
         manager.forget_listener(self)
         log.info("no longer listening at %s", self.url)
+
+    def use_tls(self, config: ServerConfig) -> None:
+        """Secure the connections accepted from now on by another configuration, as when a certificate is
+        renewed; those accepted before go on with theirs.
+
+        Args:
+            config: in place of the one given to `Manager.listen`. Where it names no protocol for ALPN, those
+                of the one before stay: HTTP and WebSocket put them in.
+
+        Raises:
+            Misuse: the listener is for plain text, the configuration can't work (the one before stays), or
+                the thread is wrong.
+            Closed: the listener is closed.
+        """
+        self.manager.check_owner()
+        if self.phase is Phase.CLOSED:
+            raise Closed(f"{self} no longer listens at {self.url}")
+        if self._tls is None:
+            raise Misuse(f"{self} listens at {self.url}, which is plain text")
+        if not config.alpn and self._tls.alpn:
+            config = replace(config, alpn=self._tls.alpn)
+        select(self._engine).server(config).release()
+        self._tls = config
+        log.info("%s uses another TLS configuration from now on", self)
 
     def __str__(self) -> str:
         return f"l{self.id}"

@@ -25,7 +25,8 @@ def close_all(managers: Sequence[Manager], within: float) -> list[CloseReport]:
     while waiting := [manager for manager in managers if not manager.closed]:
         _wait(waiting)
         for manager in waiting:
-            manager.poll(0)
+            if not manager.closed:
+                manager.poll(0)
     return [closing.report for closing in closings]
 
 
@@ -36,8 +37,9 @@ def _wait(managers: Sequence[Manager]) -> None:
     if timeout == 0:
         return
     if any(manager.fileno() < 0 for manager in managers):
-        # In memory there is nothing to wait on: the first one moves the clock that all of them share.
-        managers[0].poll(timeout)
+        # In memory there is nothing to wait on: with nothing on its way, one moves the clock that all share.
+        if not any([manager.wire.wait(0) for manager in managers]):
+            managers[0].poll(timeout)
         return
     with selectors.DefaultSelector() as selector:
         for manager in managers:

@@ -193,10 +193,11 @@ class MemoryStream(_Node):
             if self._peer is not None:
                 self._peer.touch()
             return count
+        if self._ended:
+            # Also when a reset came behind the end: Linux shows it to who sends, not to who receives.
+            return 0
         if self._reset:
             raise ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
-        if self._ended:
-            return 0
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     def _send(self, data: Buffer) -> int:

@@ -23,6 +23,7 @@ from mungos.x509.path import VerifiedPath, verify_client, verify_server
 from mungos.x509.pem import certificates_from_pem
 from mungos.x509.system_roots import system_trust_store
 from mungos.x509.trust_store import TrustStore
+from mungos.x509.wording import key_text, name_text
 
 __all__ = [
     "BadCertificate",
@@ -43,6 +44,8 @@ __all__ = [
     "VerifiedPath",
     "bears_name",
     "certificates_from_pem",
+    "key_text",
+    "name_text",
     "reference_identity",
     "system_trust_store",
     "verify_client",

@@ -8,6 +8,7 @@ from mungos.crypto.contract import BadKey, Provider, PublicKey, Unsupported
 from mungos.x509.der import BIT_STRING, GENERALIZED_TIME, INTEGER, SEQUENCE, UTC_TIME, Reader
 from mungos.x509.errors import CertificateMalformed, UnsupportedCertificate
 from mungos.x509.extensions import DNS_NAME, IP_ADDRESS, Extensions, parse_extensions
+from mungos.x509.wording import name_text
 
 __all__ = ["MAX_CERTIFICATE", "Certificate", "subject_of"]
 
@@ -145,6 +146,14 @@ class Certificate:
 
     def __repr__(self) -> str:
         return f"<certificate {self.serial:x} of {len(self.der)} bytes>"
+
+    def __str__(self) -> str:
+        """For messages: the subject in words, and the serial number in hexadecimal."""
+        try:
+            subject = name_text(self.subject)
+        except CertificateMalformed:
+            subject = "an unreadable name"
+        return f"the certificate of {subject} (serial {self.serial:x})"
 
     @property
     def extensions(self) -> Extensions:

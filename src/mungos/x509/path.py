@@ -6,6 +6,7 @@ first over the roots and the peer's certificates, and its cost is bounded in sig
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -16,6 +17,7 @@ from mungos.x509.errors import (
     BadCertificate,
     CertificateError,
     CertificateExpired,
+    CertificateMalformed,
     CertificateNotYetValid,
     NameMismatch,
     NoCertificate,
@@ -30,6 +32,7 @@ from mungos.x509.name_constraints import Comparisons, check_names
 from mungos.x509.names import bears_name, reference_identity
 from mungos.x509.signatures import check_key, check_signature
 from mungos.x509.trust_store import TrustStore
+from mungos.x509.wording import name_text
 
 __all__ = ["MAX_CHAIN", "MAX_DEPTH", "MAX_SIGNATURES", "VerifiedPath", "verify_client", "verify_server"]
 
@@ -41,6 +44,8 @@ MAX_DEPTH = 8
 
 MAX_SIGNATURES = 100
 """Signatures checked in one verification."""
+
+_PURPOSES = {oids.SERVER_AUTH: "servers (serverAuth)", oids.CLIENT_AUTH: "clients (clientAuth)"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,56 +103,56 @@ def _leaf(chain: Sequence[bytes], wall: float) -> Certificate:
 
 def _shown(leaf: Certificate) -> str:
     """The first names of a certificate, for a message."""
-    names = leaf.dns_names
-    return ", ".join(map(repr, names[:4])) + (", ..." if len(names) > 4 else "") if names else "no DNS name"
+    names = [*leaf.dns_names, *(str(ipaddress.ip_address(address)) for address in leaf.ip_addresses)]
+    return ", ".join(map(repr, names[:4])) + (", ..." if len(names) > 4 else "") if names else "none"
 
 
 def _check_dates(certificate: Certificate, wall: float) -> None:
     # RFC 5280 section 4.1.2.5: from notBefore through notAfter, inclusive, in whole seconds.
     if wall < certificate.not_before:
         raise CertificateNotYetValid(
-            f"{certificate!r} is valid in {certificate.not_before - wall:.0f} s and not before"
+            f"{certificate} is valid in {certificate.not_before - wall:.0f} s and not before"
         )
     if wall >= certificate.not_after + 1:
-        raise CertificateExpired(f"{certificate!r} expired {wall - certificate.not_after:.0f} s ago")
+        raise CertificateExpired(f"{certificate} expired {wall - certificate.not_after:.0f} s ago")
 
 
 def _check_common(certificate: Certificate, purpose: bytes) -> None:
     """What holds for the leaf and for every issuer above it."""
     # RFC 5280 section 4.1.2.1: extensions are used, so the version is 3.
     if certificate.version != 3:
-        raise UnsupportedCertificate(f"{certificate!r} is of version {certificate.version}, not 3")
+        raise UnsupportedCertificate(f"{certificate} is of version {certificate.version}, not 3")
     if certificate.serial < 0:
-        raise BadCertificate(f"{certificate!r} has a negative serial number")
+        raise BadCertificate(f"{certificate} has a negative serial number")
     found = certificate.extensions
     # RFC 5280 section 4.2: "MUST reject the certificate if it encounters a critical extension it does not
     # recognize".
     if found.unknown_critical:
         names = ", ".join(map(oids.dotted, found.unknown_critical[:4]))
         raise UnsupportedCertificate(
-            f"{certificate!r} has critical extensions that are not spoken here: {names}"
+            f"{certificate} has critical extensions that are not spoken here: {names}"
         )
     # RFC 5280 section 4.2.1.12; for issuers it is custom that their list holds for all below them.
     # anyExtendedKeyUsage is not taken for consent.
     if found.purposes is not None and purpose not in found.purposes:
-        raise PurposeMismatch(f"{certificate!r} is not meant for {oids.dotted(purpose)}")
+        raise PurposeMismatch(f"{certificate} is not meant for {_PURPOSES[purpose]}")
 
 
 def _check_form(certificate: Certificate) -> None:
     # RFC 5280 section 4.1.2.5: dates "through the year 2049 as UTCTime"; some old roots do otherwise.
     if certificate.odd_times:
-        raise BadCertificate(f"{certificate!r} has a date before 2050 that is not a UTCTime")
+        raise BadCertificate(f"{certificate} has a date before 2050 that is not a UTCTime")
 
 
 def _check_end_entity(leaf: Certificate, purpose: bytes) -> None:
     _check_common(leaf, purpose)
     _check_form(leaf)
     if leaf.extensions.is_ca:
-        raise BadCertificate(f"{leaf!r} is an issuer's, shown as the peer's own")
+        raise BadCertificate(f"{leaf} is an issuer's, shown as the peer's own")
     usage = leaf.extensions.key_usage
     # RFC 8446 section 4.4.2.2: digitalSignature MUST be set if keyUsage is present.
     if usage is not None and not usage & DIGITAL_SIGNATURE:
-        raise PurposeMismatch(f"{leaf!r} has a keyUsage without digitalSignature")
+        raise PurposeMismatch(f"{leaf} has a keyUsage without digitalSignature")
 
 
 def _rank(error: CertificateError) -> int:
@@ -201,8 +206,24 @@ class _Search:
         check_key(key)
         path = self._extend((leaf,))
         if path is None:
-            raise self._error or UnknownIssuer(f"no trusted root or certificate of the chain issued {leaf!r}")
+            raise self._error or self._unknown_issuer()
         return VerifiedPath(path, key)
+
+    def _unknown_issuer(self) -> UnknownIssuer:
+        """Says where the chain ends, going by names."""
+        top = self._leaf
+        for _ in range(MAX_DEPTH):
+            above = [other for other in self._intermediates() if other.subject == top.issuer]
+            if top.self_issued or not above:
+                break
+            top = above[0]
+        if top.self_issued:
+            return UnknownIssuer(f"{top} is self-signed, and not trusted")
+        try:
+            issuer = name_text(top.issuer)
+        except CertificateMalformed:
+            issuer = "an unreadable name"
+        return UnknownIssuer(f"{top} was issued by {issuer}, which is not trusted")
 
     def _extend(self, path: tuple[Certificate, ...]) -> tuple[Certificate, ...] | None:
         """The path with all issuers up to a root, or None; the reason is then in `_error`."""
@@ -280,15 +301,15 @@ class _Search:
         found = issuer.extensions
         # (k): "If certificate i is a version 3 certificate, verify that ... cA is set to TRUE."
         if not found.is_ca:
-            raise BadCertificate(f"{issuer!r} is not an issuer's: basicConstraints does not say so")
+            raise BadCertificate(f"{issuer} is not an issuer's: basicConstraints does not say so")
         # (n)
         if found.key_usage is not None and not found.key_usage & KEY_CERT_SIGN:
-            raise PurposeMismatch(f"{issuer!r} has a keyUsage without keyCertSign")
+            raise PurposeMismatch(f"{issuer} has a keyUsage without keyCertSign")
         # (l), (m): self-issued certificates are not counted, nor is the leaf.
         if found.path_length is not None:
             between = sum(not certificate.self_issued for certificate in path[1:])
             if between > found.path_length:
-                raise BadCertificate(f"{issuer!r} allows {found.path_length} issuers below it, not {between}")
+                raise BadCertificate(f"{issuer} allows {found.path_length} issuers below it, not {between}")
         # (b), (c): self-issued certificates are not held to it, except the last.
         if found.name_constraints is not None:
             for certificate in path:

@@ -54,7 +54,7 @@ from mungos.tls.engines.builtin.preparation import PreparedClient
 from mungos.tls.engines.builtin.suites import GROUP_CODES, GROUP_NAMES, SUITES, SUITES_BY_CODE, Suite
 from mungos.tls.sessions import ClientSession
 from mungos.x509 import Certificate as ParsedCertificate
-from mungos.x509 import verify_server
+from mungos.x509 import CertificateError, verify_server
 
 __all__ = ["STEPS", "ClientHandshake", "ClientState"]
 
@@ -388,9 +388,12 @@ class ClientHandshake(Handshake):
         else:
             if self._server_name is None:
                 raise Misuse("a certificate can't be verified without a name")
-            path = verify_server(
-                self._chain, self._server_name, prepared.roots, prepared.provider, prepared.wall()
-            )
+            try:
+                path = verify_server(
+                    self._chain, self._server_name, prepared.roots, prepared.provider, prepared.wall()
+                )
+            except CertificateError as error:
+                raise type(error)(f"the server's certificate is refused: {error}") from None
             self._public_key = path.public_key
         self.transcript.add(message)
         return ClientState.AWAIT_CERTIFICATE_VERIFY

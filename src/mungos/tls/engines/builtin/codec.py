@@ -41,10 +41,6 @@ class Reader:
         """Exactly `size` bytes."""
         return bytes(self._take(size, field))
 
-    def rest(self) -> bytes:
-        """Everything up to the end of this block."""
-        return bytes(self._take(self.left, "rest"))
-
     def vector(self, prefix: int, field: str, least: int = 0, most: int | None = None) -> bytes:
         """A vector whose length stands in `prefix` bytes before it, and lies between `least` and `most`."""
         return bytes(self._vector(prefix, field, least, most))

@@ -132,4 +132,5 @@ def alert_for(error: ProtocolError) -> AlertDescription:
 def received(code: int, name: str) -> ProtocolError:
     """The fault that an alert of the peer stands for (RFC 8446 section 6.2)."""
     kind = PeerIncompatible if code in REFUSALS else PeerMisbehaved
-    return kind(f"the peer ended the session with the alert {name} ({code})")
+    hint = "; the engine 'openssl' also speaks TLS 1.2" if code == AlertDescription.protocol_version else ""
+    return kind(f"the peer ended the session with the alert {name} ({code}){hint}")

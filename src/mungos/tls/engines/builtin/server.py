@@ -22,7 +22,6 @@ from mungos.tls.engines.builtin.faults import (
     NoCommonProtocol,
     NothingInCommon,
     UnexpectedMessage,
-    VersionNotSpoken,
 )
 from mungos.tls.engines.builtin.handshake import CLIENT_CONTEXT, SERVER_CONTEXT, Channel, Handshake, Outcome
 from mungos.tls.engines.builtin.key_schedule import EarlyStage, Kdf, MasterStage
@@ -44,21 +43,15 @@ from mungos.tls.engines.builtin.messages.extensions import (
     pack_cookie,
     pack_key_shares,
     pack_uints,
-    parse_alpn,
     parse_cookie,
-    parse_empty,
-    parse_key_shares,
     parse_offered_psks,
-    parse_psk_modes,
-    parse_server_name,
-    parse_uint16s,
-    parse_versions,
 )
-from mungos.tls.engines.builtin.messages.registry import HELLO_RETRY_RANDOM, TLS12, TLS13
+from mungos.tls.engines.builtin.messages.registry import HELLO_RETRY_RANDOM, TLS13
+from mungos.tls.engines.builtin.offer import Offer, codes, examine
 from mungos.tls.engines.builtin.preparation import PreparedServer
 from mungos.tls.engines.builtin.suites import GROUP_CODES, SUITES_BY_CODE, Suite
 from mungos.tls.engines.builtin.tickets import TicketState, open_ticket, seal_ticket
-from mungos.x509 import verify_client
+from mungos.x509 import CertificateError, verify_client
 
 __all__ = ["MAX_SKIPPED_EARLY_DATA", "STEPS", "ServerHandshake", "ServerState"]
 
@@ -103,18 +96,6 @@ class _Retry:
     suite: Suite
     group: str
     cookie: bytes | None
-
-
-@dataclass(slots=True)
-class _Offer:
-    """A ClientHello's extensions, as far as they matter here."""
-
-    groups: list[int]
-    shares: dict[int, bytes]
-    schemes: list[int] | None
-    server_name: str | None
-    protocols: list[bytes] | None
-    psk_modes: list[int]
 
 
 class ServerHandshake(Handshake):
@@ -174,7 +155,7 @@ class ServerHandshake(Handshake):
 
     def _client_hello(self, message: bytes) -> ServerState:
         hello = ClientHello.parse(message[4:])
-        offer = _examine(hello)
+        offer = examine(hello)
         self.client_random = hello.random
         suite = self._choose_suite(hello)
         selected = self._choose_psk(hello, offer, message, suite)
@@ -188,12 +169,13 @@ class ServerHandshake(Handshake):
         if retry is None:
             raise Misuse("a second ClientHello without a HelloRetryRequest")
         hello = ClientHello.parse(message[4:])
-        offer = _examine(hello)
+        offer = examine(hello)
         self._check_second(hello, offer, retry)
+        self.channel.skip_early_data(0)
         selected = self._choose_psk(hello, offer, message, retry.suite)
         return self._answer(hello, offer, retry.suite, retry.group, selected, message)
 
-    def _check_second(self, hello: ClientHello, offer: _Offer, retry: _Retry) -> None:
+    def _check_second(self, hello: ClientHello, offer: Offer, retry: _Retry) -> None:
         first = retry.hello
         kept = {code: body for code, body in hello.extensions.items() if code not in _MAY_CHANGE}
         before = {code: body for code, body in first.extensions.items() if code not in _MAY_CHANGE}
@@ -224,16 +206,16 @@ class ServerHandshake(Handshake):
         for suite in self.prepared.suites:
             if suite.code in hello.suites:
                 return suite
-        raise NothingInCommon(f"no cipher suite in common; the client offers {_codes(hello.suites)}")
+        raise NothingInCommon(f"no cipher suite in common; the client offers {codes(hello.suites)}")
 
-    def _choose_group(self, offer: _Offer) -> str:
+    def _choose_group(self, offer: Offer) -> str:
         groups = [group for group in self.prepared.groups if GROUP_CODES[group] in offer.groups]
         if not groups:
-            raise NothingInCommon(f"no group in common; the client offers {_codes(offer.groups)}")
+            raise NothingInCommon(f"no group in common; the client offers {codes(offer.groups)}")
         # Section 4.2.7: of several, one whose share is there spares a round trip.
         return next((group for group in groups if GROUP_CODES[group] in offer.shares), groups[0])
 
-    def _choose_psk(self, hello: ClientHello, offer: _Offer, message: bytes, suite: Suite) -> int | None:
+    def _choose_psk(self, hello: ClientHello, offer: Offer, message: bytes, suite: Suite) -> int | None:
         """The index of the ticket that is accepted, its binder checked (section 4.2.11), or None."""
         body = hello.extensions.get(ExtensionType.pre_shared_key)
         if body is None:
@@ -246,7 +228,8 @@ class ServerHandshake(Handshake):
         for index, psk in enumerate(offered.identities[:MAX_OFFERED_TICKETS]):
             state = open_ticket(psk.identity, prepared.tickets, prepared.provider, wall)
             # Section 4.2.11: the PSK's hash must be that of the suite.
-            if state is None or SUITES_BY_CODE[state.suite].hash != suite.hash:
+            used = SUITES_BY_CODE.get(state.suite) if state is not None else None
+            if state is None or used is None or used.hash != suite.hash:
                 continue
             if not self._client_still_welcome(state):
                 continue
@@ -257,7 +240,8 @@ class ServerHandshake(Handshake):
             if not prepared.provider.constant_time_equal(offered.binders[index], expected):
                 raise BadFinished("the PSK's binder does not fit the ClientHello")
             self._psk = state.psk
-            self._chain = state.client_chain
+            # What nobody checks here is not shown as if it had been.
+            self._chain = state.client_chain if prepared.client_auth != "none" else ()
             return index
         return None
 
@@ -302,7 +286,7 @@ class ServerHandshake(Handshake):
     def _answer(
         self,
         hello: ClientHello,
-        offer: _Offer,
+        offer: Offer,
         suite: Suite,
         group: str,
         selected: int | None,
@@ -375,7 +359,7 @@ class ServerHandshake(Handshake):
         # Section 4.1.3: that value means a HelloRetryRequest.
         return random if random != HELLO_RETRY_RANDOM else self.prepared.random(32)
 
-    def _choose_protocol(self, offer: _Offer) -> None:
+    def _choose_protocol(self, offer: Offer) -> None:
         if not self.prepared.alpn or offer.protocols is None:
             return
         for name in self.prepared.alpn:
@@ -422,7 +406,10 @@ class ServerHandshake(Handshake):
         self._chain = tuple(entry.certificate for entry in shown.entries)
         if prepared.client_roots is None:
             raise Misuse("client certificates can't be verified without client_roots")
-        path = verify_client(self._chain, prepared.client_roots, prepared.provider, prepared.wall())
+        try:
+            path = verify_client(self._chain, prepared.client_roots, prepared.provider, prepared.wall())
+        except CertificateError as error:
+            raise type(error)(f"the client's certificate is refused: {error}") from None
         self._public_key = path.public_key
         return ServerState.AWAIT_CERTIFICATE_VERIFY
 
@@ -470,57 +457,6 @@ class ServerHandshake(Handshake):
                 return  # a client's chain too large for a ticket: it simply can't resume
             age_add = int.from_bytes(prepared.random(4), "big")
             self.channel.send(NewSessionTicket(tickets.lifetime, age_add, nonce, ticket).pack())
-
-
-def _examine(hello: ClientHello) -> _Offer:
-    """The rules that a ClientHello must keep, whatever it offers (sections 4.1.2, 4.2 and 9.2)."""
-    extensions = hello.extensions
-    versions = extensions.get(ExtensionType.supported_versions)
-    # Section 4.2.1: without the extension the client speaks TLS 1.2 or less.
-    if versions is None or TLS13 not in parse_versions(versions):
-        raise VersionNotSpoken("the client does not speak TLS 1.3; the engine 'openssl' also speaks TLS 1.2")
-    if hello.legacy_version != TLS12:
-        raise IllegalParameter(f"ClientHello: legacy_version is {hello.legacy_version:#06x}, must be 0x0303")
-    # Section 4.1.2: exactly one byte, zero: illegal_parameter.
-    if hello.compressions != b"\0":
-        raise IllegalParameter("ClientHello: legacy_compression_methods is not the null method alone")
-    groups = extensions.get(ExtensionType.supported_groups)
-    shares = extensions.get(ExtensionType.key_share)
-    psk_modes = extensions.get(ExtensionType.psk_key_exchange_modes)
-    # Section 9.2. We resume with a key exchange only, so that both are needed in any case.
-    if groups is None or shares is None:
-        raise MissingExtension("ClientHello: supported_groups or key_share is missing")
-    if ExtensionType.pre_shared_key in extensions and psk_modes is None:
-        # Section 4.2.9: a PSK without its modes.
-        raise MissingExtension("ClientHello: psk_key_exchange_modes is missing")
-    schemes = extensions.get(ExtensionType.signature_algorithms)
-    if schemes is None and ExtensionType.pre_shared_key not in extensions:
-        raise MissingExtension("ClientHello: signature_algorithms is missing")
-    if ExtensionType.early_data in extensions:
-        parse_empty(extensions[ExtensionType.early_data], "early_data")
-        # Section 4.2.10: early data belong to the first PSK.
-        if ExtensionType.pre_shared_key not in extensions:
-            raise IllegalParameter("ClientHello: early_data without pre_shared_key")
-    name = extensions.get(ExtensionType.server_name)
-    protocols = extensions.get(ExtensionType.application_layer_protocol_negotiation)
-    offer = _Offer(
-        groups=parse_uint16s(groups, "supported_groups"),
-        shares=parse_key_shares(shares),
-        schemes=parse_uint16s(schemes, "signature_algorithms") if schemes is not None else None,
-        server_name=parse_server_name(name) if name is not None else None,
-        protocols=parse_alpn(protocols) if protocols is not None else None,
-        psk_modes=parse_psk_modes(psk_modes) if psk_modes is not None else [],
-    )
-    for code in offer.shares:
-        # Section 4.2.8: "Clients MUST NOT offer any KeyShareEntry values for groups not listed".
-        if code not in offer.groups:
-            raise IllegalParameter(f"ClientHello: a share for group {code:#06x}, which is not offered")
-    return offer
-
-
-def _codes(values: list[int]) -> str:
-    shown = " ".join(f"{value:04x}" for value in values[:16])
-    return shown if len(values) <= 16 else f"{shown} and {len(values) - 16} more"
 
 
 STEPS: dict[tuple[ServerState, int], Callable[[ServerHandshake, bytes], ServerState]] = {
