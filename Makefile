@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+PROCESSES ?= 2
 BENCH_ARGS ?=
 
 VENV := .venv
@@ -22,7 +23,7 @@ run: $(VENV)/.installed ## the main job: everything opened, used, closed and acc
 	$(BIN)/mungos demo
 
 test: $(VENV)/.installed-test ## all tests, natively (PYTEST_ARGS="-k name" for some)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(PROCESSES) $(PYTEST_ARGS)
 
 test-s390x: ## the tests of scripts/s390x/tests.txt on an emulated big-endian processor
 	scripts/s390x/test $(PYTEST_ARGS)

@@ -1,4 +1,4 @@
-"""Our side over TLS in either role, and a scripted peer in the other; every engine is put to the same cases."""
+"""Our side over TLS in either role, on each engine, and a scripted peer in the other."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any, Literal
 import trustme
 
 from mungos import Connection, Limits, Listener, Manager
-from mungos.tls import ClientConfig, Credential, ServerConfig
 from mungos.core import Handler
+from mungos.tls import ClientConfig, Credential, ServerConfig
 from tests.cases.tls_peer import TlsPeer
 from tests.cases.world import Notes, RawPeer, World
 

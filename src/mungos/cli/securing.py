@@ -12,7 +12,7 @@ import click
 
 from mungos import Manager
 from mungos.cli.authorities import read_authorities
-from mungos.cli.development_certificate import make_development_certificate
+from mungos.cli.development_certificate import DevelopmentCertificate, make_development_certificate
 from mungos.cli.engine_choice import checked_engine
 from mungos.cli.negotiating import HANDSHAKE_OPTIONS, bundled, handshake, read_credential, set_up_failure
 from mungos.cli.printable import printable
@@ -171,8 +171,9 @@ def secured(urls: list[URL], options: ServerTLS, say: Callable[[str], None]) -> 
         return Secured(options, None)
     agreed = handshake(options.groups, options.suites, options.keylog)
     client_roots = read_authorities(options.client_authorities)
+    made = None if options.certs else _development_certificate(urls)
     config = ServerConfig(
-        _credentials(options) or (_development_credential(urls, say),),
+        _credentials(options) if made is None else (made.credential,),
         client_roots=client_roots,
         client_auth="none" if client_roots is None else options.client_auth or "required",
         groups=agreed.groups,
@@ -181,6 +182,10 @@ def secured(urls: list[URL], options: ServerTLS, say: Callable[[str], None]) -> 
         keylog=agreed.keylog,
     )
     _check(options, config)
+    if made is not None:
+        say(f"development certificate for {', '.join(made.names)}, until {made.not_after:%Y-%m-%d}")
+        say(f"certificate fingerprint (SHA-256): {made.fingerprint}")
+        say(f"public key hash (SHA-256 of SPKI): {made.spki_sha256}")
     if agreed.keylog is not None:
         agreed.keylog.open()
     if options.save_cert is not None:
@@ -231,13 +236,9 @@ def _described(credential: Credential) -> str:
     return printable(f"a certificate for {shown or 'no name'} until {until}, serial {leaf.serial:x}")
 
 
-def _development_credential(urls: list[URL], say: Callable[[str], None]) -> Credential:
+def _development_certificate(urls: list[URL]) -> DevelopmentCertificate:
     names = [url.host for url in urls if url.secure and url.host not in _LOOPBACK]
     try:
-        made = make_development_certificate(names)
+        return make_development_certificate(names)
     except Misuse as error:
         raise NotStarted(f"{error}; or give --tls-cert and --tls-key") from None
-    say(f"development certificate for {', '.join(made.names)}, until {made.not_after:%Y-%m-%d}")
-    say(f"certificate fingerprint (SHA-256): {made.fingerprint}")
-    say(f"public key hash (SHA-256 of SPKI): {made.spki_sha256}")
-    return made.credential

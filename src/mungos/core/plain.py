@@ -84,8 +84,10 @@ class PlainProtocol:
         return bool(self._events)
 
     def send(self, parts: tuple[Buffer, ...], waiting: int) -> bool:
-        """Queue bytes. False above `send_high`; Misuse above `send_hard`, and then nothing is taken. `waiting`
-        bytes were taken from here before and are still on their way."""
+        """Queue bytes. False above `send_high`; Misuse above `send_hard`, and then nothing is taken.
+
+        `waiting` bytes were taken from here before, and the wire has not taken them yet.
+        """
         if self.ended:
             raise Closed("this side of the connection has ended: nothing can be sent any more")
         size = sum(map(len, parts))

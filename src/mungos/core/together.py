@@ -38,7 +38,7 @@ def _wait(managers: Sequence[Manager]) -> None:
         return
     if any(manager.fileno() < 0 for manager in managers):
         # In memory there is nothing to wait on: with nothing on its way, one moves the clock that all share.
-        if not any([manager.wire.wait(0) for manager in managers]):
+        if not any(manager.wire.wait(0) for manager in managers):
             managers[0].poll(timeout)
         return
     with selectors.DefaultSelector() as selector:

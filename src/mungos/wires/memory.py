@@ -304,7 +304,7 @@ class MemoryListener(_Node):
     def accept(self) -> MemoryStream | None:
         self._check()
         if self._queue:
-            # A client that has gone meanwhile is accepted all the same: what it sent, and its end, still count.
+            # A client that has gone meanwhile is accepted all the same: what it sent counts, and its end.
             client = self._queue[0]
             local = Address(client.remote.host, client.remote.port, client.remote.family)
             stream = MemoryStream(self.network, self.wire, local, client.local)
