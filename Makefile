@@ -4,17 +4,18 @@ PYTHON ?= python3
 PYTEST_ARGS ?=
 PROCESSES ?= 2
 BENCH_ARGS ?=
+FUZZ_ARGS ?= all --seconds 10
 
 VENV := .venv
 BENCH_VENV := .venv-bench
 BIN := $(VENV)/bin
 BENCH_BIN := $(BENCH_VENV)/bin
 PIP_INSTALL := -m pip install --quiet --no-input --disable-pip-version-check
-CHECKED := $(wildcard src tests benchmarks examples scripts)
+CHECKED := $(wildcard src tests benchmarks examples fuzz scripts)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-s390x lint bench nightly clean
+.PHONY: help run test test-s390x lint bench bench-tls fuzz nightly clean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -37,6 +38,12 @@ lint: $(VENV)/.installed-lint ## style, types, and who may import whom
 bench: $(BENCH_VENV)/.installed ## measure, beside other libraries (BENCH_ARGS="--help")
 	$(BENCH_BIN)/python -m benchmarks $(BENCH_ARGS)
 
+bench-tls: $(BENCH_VENV)/.installed ## measure the built-in TLS beside ssl (BENCH_ARGS="--help")
+	$(BENCH_BIN)/python -m benchmarks.tls $(BENCH_ARGS)
+
+fuzz: $(VENV)/.installed-fuzz ## any bytes into every decoder and handshake (FUZZ_ARGS="--help")
+	$(BIN)/python -m fuzz $(FUZZ_ARGS)
+
 nightly: export MUNGOS_HYPOTHESIS_PROFILE := nightly
 nightly: export MUNGOS_TEST_TIME_FACTOR := 12
 nightly: ## everything, with many more examples, each stage under a deadline
@@ -48,7 +55,7 @@ nightly: ## everything, with many more examples, each stage under a deadline
 clean: ## remove everything that was built, the environments and the s390x root too
 	rm -rf $(VENV) $(BENCH_VENV) .cache build dist src/*.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
-	find src tests scripts $(wildcard benchmarks examples) -name __pycache__ -type d -prune -exec rm -rf {} +
+	find src tests scripts $(wildcard benchmarks examples fuzz) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is older than the metadata: install again. `make run` waits for the package and its command line
 # only; tests and checks add their own.
@@ -71,6 +78,11 @@ $(VENV)/.installed-test: $(VENV)/.installed scripts/dependency_group.py
 $(VENV)/.installed-lint: $(VENV)/.installed-test
 	$(BIN)/python scripts/dependency_group.py lint > $(VENV)/lint.txt
 	$(BIN)/python $(PIP_INSTALL) -r $(VENV)/lint.txt
+	@touch $@
+
+# atheris has wheels for some versions of Python only; without it the plain driver runs.
+$(VENV)/.installed-fuzz: $(VENV)/.installed
+	$(BIN)/python $(PIP_INSTALL) --only-binary :all: atheris || echo 'no atheris here: random mutations only' >&2
 	@touch $@
 
 $(BENCH_VENV)/.installed: pyproject.toml benchmarks/requirements.txt $(BENCH_VENV)/.made

@@ -63,10 +63,13 @@ def parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--rounds", type=int, default=None, help="1 to 99 (default 9)")
     command.add_argument(
-        "--seconds", type=float, default=None, help="CPU time of a contestant's turn, 0.01 to 10 (default 0.2)"
+        "--seconds",
+        type=float,
+        default=None,
+        help="CPU time of a contestant's turn, 0.01 to 10 (default 0.2)",
     )
     command.add_argument(
-        "--pairs", type=int, default=None, help="open sessions for `memory`, 10 to 100,000 (default 500)"
+        "--pairs", type=int, default=None, help="open sessions for `memory`, 50 to 100,000 (default 500)"
     )
     command.add_argument("--suite", default=SUITES[0], choices=SUITES, help=f"default {SUITES[0]}")
     command.add_argument("--quick", action="store_true", help="2 rounds of 0.05 s, 100 sessions")
@@ -86,8 +89,8 @@ def plan_from(options: argparse.Namespace, command: argparse.ArgumentParser) -> 
         command.error(f"--rounds {rounds}: must be 1 to 99")
     if not 0.01 <= seconds <= 10:
         command.error(f"--seconds {seconds:g}: must be 0.01 to 10")
-    if not 10 <= pairs <= 100_000:
-        command.error(f"--pairs {pairs}: must be 10 to 100,000")
+    if not 50 <= pairs <= 100_000:
+        command.error(f"--pairs {pairs}: must be 50 to 100,000")
     return {"rounds": rounds, "seconds": seconds, "pairs": pairs, "suite": options.suite}
 
 
@@ -100,7 +103,9 @@ def print_list() -> None:
         print(f"  {name:16} {missing(name) or 'ready'}")
     print(f"targets ({SUBJECT} ÷ {REFERENCE}):")
     for target in TARGETS:
-        print(f"  {target.case:16} {target.figure:10} {'at most' if target.most else 'at least'} {target.bound}")
+        print(
+            f"  {target.case:16} {target.figure:10} {'at most' if target.most else 'at least'} {target.bound}"
+        )
 
 
 def choose(only: Sequence[str]) -> list[tuple[Case, list[str]]]:
@@ -149,14 +154,18 @@ def run_worker(folder: Path, job: dict[str, Any], within: float) -> dict[str, An
     return result
 
 
-def run_case(case: Case, names: list[str], plan: dict[str, Any], folder: Path, files: dict[str, str]) -> Outcome:
+def run_case(
+    case: Case, names: list[str], plan: dict[str, Any], folder: Path, files: dict[str, str]
+) -> Outcome:
     outcome = Outcome(case)
     job = {**plan, **files, "kind": case.kind, "size": case.size, "cut": case.cut, "traced": False}
     try:
         if case.kind == "memory":
             for _ in range(min(MEMORY_ROUNDS, plan["rounds"])):
                 for name in names:
-                    found = run_worker(folder, {**job, "contestants": [name]}, SPARE_SECONDS + plan["pairs"] / 20)
+                    found = run_worker(
+                        folder, {**job, "contestants": [name]}, SPARE_SECONDS + plan["pairs"] / 20
+                    )
                     add(outcome, name, found[name])
             subject = outcome.row(SUBJECT)
             if subject is not None:
@@ -173,7 +182,9 @@ def run_case(case: Case, names: list[str], plan: dict[str, Any], folder: Path, f
         return outcome
     suites = {row.suite for row in outcome.rows}
     if len(suites) > 1:
-        outcome.faults.append(f"{case.name}: different suites, nothing to compare: {', '.join(sorted(suites))}")
+        outcome.faults.append(
+            f"{case.name}: different suites, nothing to compare: {', '.join(sorted(suites))}"
+        )
     return outcome
 
 

@@ -6,11 +6,13 @@ timed is what a program has to call: ciphertext leaves one end as Python buffers
 
 from __future__ import annotations
 
+import contextlib
 import ssl
 from dataclasses import dataclass
 from typing import Protocol as Contract
 
 from mungos import tls
+from mungos.protocol import Buffer
 from mungos.tls.sessions import SessionCache, TicketKeys
 
 __all__ = ["NAME", "Contestant", "Mungos", "Open", "StandardLibrary", "Wanted"]
@@ -156,7 +158,7 @@ class OpenMungos:
         return all(negotiated is not None and negotiated.resumed for negotiated in ends)
 
 
-def pieces(part: tls.Buffer, cut: int) -> list[memoryview]:
+def pieces(part: Buffer, cut: int) -> list[memoryview]:
     view = memoryview(part)
     return [view[at : at + cut] for at in range(0, len(view), cut)]
 
@@ -188,10 +190,8 @@ class StandardLibrary:
 
     def resume(self) -> OpenStandard:
         session = self._meet(self._resuming_server, self._session)
-        try:
+        with contextlib.suppress(ssl.SSLWantReadError):
             session.client.read(1)  # the ticket comes behind the handshake
-        except ssl.SSLWantReadError:
-            pass
         self._session = session.client.session
         return session
 

@@ -142,9 +142,7 @@ class Aioquic:
 
     def handshake(self) -> OpenAioquic:
         tls = self._tls
-        client = tls.Context(
-            is_client=True, cadata=self._roots, server_name=NAME, cipher_suites=self._suites
-        )
+        client = tls.Context(is_client=True, cadata=self._roots, server_name=NAME, cipher_suites=self._suites)
         server = tls.Context(is_client=False, cipher_suites=self._suites)
         server.certificate, server.certificate_private_key = self._certificate, self._key
         client._supported_groups = server._supported_groups = [tls.Group.X25519]

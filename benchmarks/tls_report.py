@@ -38,7 +38,7 @@ class Row:
 
     @property
     def spread(self) -> float:
-        """(most − least) ÷ median."""
+        """(most - least) ÷ median."""
         return (max(self.rounds) - min(self.rounds)) / self.middle
 
 
@@ -93,7 +93,7 @@ def _measured(target: Target, outcome: Outcome) -> float | None:
 
 
 def outcome_table(outcome: Outcome) -> Table:
-    """The table of a case. `spread` is (most − least) ÷ median."""
+    """The table of a case. `spread` is (most - least) ÷ median."""
     case = outcome.case
     reference = outcome.row(REFERENCE)
     if case.kind == "memory":

@@ -1,4 +1,4 @@
-"""The targets by name, and the module that each is in. Nothing of mungos is imported before one is asked for."""
+"""The targets by name, and the module that each is in. Mungos is imported when one is asked for."""
 
 from __future__ import annotations
 

@@ -42,7 +42,9 @@ def _builder(subject: str, issuer: str, key: Ed25519PrivateKey, serial: int) -> 
 @cache
 def authority() -> Authority:
     """Made once."""
-    root_key, *leaf_keys = (Ed25519PrivateKey.from_private_bytes(bytes((number,)) * 32) for number in (1, 2, 3))
+    root_key, *leaf_keys = (
+        Ed25519PrivateKey.from_private_bytes(bytes((number,)) * 32) for number in (1, 2, 3)
+    )
     root = (
         _builder("root", "root", root_key, 1)
         .add_extension(x509.BasicConstraints(ca=True, path_length=1), critical=True)

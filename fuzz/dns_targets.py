@@ -25,18 +25,27 @@ from mungos.errors import Malformed
 
 __all__ = ["TARGETS"]
 
-WORDS = (b"\xc0\x0c", b"\xc0\x00", b"\x03www\x07example\x03com\x00", b"\x00\x00\x29\x10\x00", b"\x00\x1c\x00\x01")
+WORDS = (
+    b"\xc0\x0c",
+    b"\xc0\x00",
+    b"\x03www\x07example\x03com\x00",
+    b"\x00\x00\x29\x10\x00",
+    b"\x00\x1c\x00\x01",
+)
 
 
 def message(data: bytes) -> str:
-    for read in (decode_head, decode):
-        try:
-            found = read(data)
-        except Malformed as error:
-            return told(error)
+    try:
+        decode_head(data)
+        found = decode(data)
+    except Malformed as error:
+        return told(error)
     again = decode(encode(found))
     empty: tuple[()] = ()
-    bare = [replace(each, questions=empty, answers=empty, authorities=empty, additionals=empty) for each in (found, again)]
+    bare = [
+        replace(each, questions=empty, answers=empty, authorities=empty, additionals=empty)
+        for each in (found, again)
+    ]
     require(bare[0] == bare[1], "written again, it means something else")
     counts = [len(each) for each in (found.questions, found.answers, found.authorities, found.additionals)]
     return f"{counts} {found.header.rcode} {found.edns is not None}"

@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from fuzz.certificates import WALL
-from fuzz.target import Target, require
+from fuzz.target import Defect, Target, require
 from fuzz.tls_ends import End, Watched, configs, make_client, make_server, pump
 from mungos.tls.config import ClientConfig, ServerConfig
 from mungos.tls.engines.builtin.client import ClientHandshake
+from mungos.tls.engines.builtin.preparation import PreparedClient
 from mungos.tls.engines.builtin.server import ServerHandshake
 from mungos.tls.sessions import ClientSession, SessionCache, TicketKeys
-from mungos.tls.engines.builtin.preparation import PreparedClient
 
 __all__ = ["TARGETS"]
 
@@ -120,7 +120,8 @@ def prepared(variant: int) -> tuple[ClientConfig, ServerConfig, tuple[ClientSess
     one, other = End(make_client(Watched, client)), End(make_server(Watched, server))
     pump(one, other)
     trust = one.engine._prepared
-    assert isinstance(trust, PreparedClient)
+    if not isinstance(trust, PreparedClient):
+        raise Defect("a client prepared as a server")
     kept = sessions.take("localhost", trust.trust, WALL)
     require(kept is not None, "no ticket came")
     return client, server, (kept,) if kept is not None else ()
@@ -186,8 +187,9 @@ def seeds() -> list[bytes]:
 
 
 WORDS = (
-    b"\0\x2b\0\x03\x02\x03\x04", b"\0\x33", b"\0\x29", b"\0\x10\0\x04\0\x02\x01b", b"\x13\x01", b"\x0b\0\0\x04", b"\x14\0\0\x20",
-    b"\x08\0\0\x02\0\0", b"\x0d\0\0\0", b"\x15\x03\x03\0\x02\x02\x28", b"\x14\x03\x03\0\x01\x01", b"\xcf\x21\xad\x74",
+    b"\0\x2b\0\x03\x02\x03\x04", b"\0\x33", b"\0\x29", b"\0\x10\0\x04\0\x02\x01b", b"\x13\x01",
+    b"\x0b\0\0\x04", b"\x14\0\0\x20", b"\x08\0\0\x02\0\0", b"\x0d\0\0\0", b"\x15\x03\x03\0\x02\x02\x28",
+    b"\x14\x03\x03\0\x01\x01", b"\xcf\x21\xad\x74",
 )  # fmt: skip
 
 TARGETS = (

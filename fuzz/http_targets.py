@@ -46,7 +46,8 @@ RESPONSES = [
 WORDS = (
     b"\r\n", b"\r", b"\n", b"\r\n\r\n", b"\0", b" ", b"\t", b":", b";", b"\r\n ", b"HTTP/1.1", b"HTTP/1.0",
     b"Content-Length: 3\r\n", b"Content-Length: 3, 3\r\n", b"Transfer-Encoding: chunked\r\n", b"0\r\n\r\n",
-    b"Transfer-Encoding: gzip, chunked\r\n", b"Connection: close\r\n", b"Host: a\r\n", b"100", b"204", b"304",
+    b"Transfer-Encoding: gzip, chunked\r\n", b"Connection: close\r\n", b"Host: a\r\n", b"100", b"204",
+    b"304",
 )  # fmt: skip
 
 
@@ -125,7 +126,11 @@ def through_server(data: bytes, cut: int) -> list[str]:
             # Answered at the end: what an early answer does to a body depends on how much of it is there.
             if isinstance(event, Request) and event.method == "CONNECT":
                 session.respond(405)
-            elif isinstance(event, EndOfMessage) and session.request is not None and not session.response_started:
+            elif (
+                isinstance(event, EndOfMessage)
+                and session.request is not None
+                and not session.response_started
+            ):
                 session.respond(200, b"ok")
 
     for at in range(0, len(data), cut):
@@ -197,6 +202,12 @@ TARGETS = (
         lambda: [b"5\r\nhello\r\n0\r\n\r\n", b"5;a=b\r\nhello\r\n6\r\n world\r\n0\r\nT: u\r\n\r\n"],
         WORDS,
     ),
-    Target("http-server", "a server's session, whole and cut", server, lambda: [*REQUESTS, b"".join(REQUESTS)], WORDS),
+    Target(
+        "http-server",
+        "a server's session, whole and cut",
+        server,
+        lambda: [*REQUESTS, b"".join(REQUESTS)],
+        WORDS,
+    ),
     Target("http-client", "a client's session", client, lambda: [*RESPONSES, b"".join(RESPONSES)], WORDS),
 )

@@ -99,7 +99,7 @@ def run_plain(target: Target, seconds: float, *, seed: int = 0, patience: float 
         seed: of the random source.
         patience: CPU seconds that one input may take.
     """
-    random = Random(seed)
+    random = Random(seed)  # noqa: S311 - to be repeated, not to be secret
     run = Run()
     end = time.monotonic() + seconds
     pool = target.seeds()

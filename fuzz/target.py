@@ -18,8 +18,8 @@ class Target:
     """One thing to fuzz.
 
     Attributes:
-        run: takes an input. Returns how it ended, in a few words: inputs that end in a new way are built upon.
-            Raises for a defect, whatever the exception.
+        run: takes an input. Returns how it ended, in a few words: inputs that end in a new way are built
+            upon. Raises for a defect, whatever the exception.
         seeds: makes the inputs to begin with.
         words: pieces that mean something to this target.
         longest: bytes of an input.

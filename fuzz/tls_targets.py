@@ -7,6 +7,7 @@ from functools import cache
 from fuzz.target import Target, require, told
 from fuzz.tls_ends import End, Watched, configs, inject, make_client, make_server, pump
 from mungos.errors import ProtocolError
+from mungos.tls.config import ClientConfig, ServerConfig
 from mungos.tls.engines.builtin.codec import Reader
 from mungos.tls.engines.builtin.messages import (
     Certificate,
@@ -48,8 +49,9 @@ EXTENSIONS = (
     bodies.parse_single_alpn,
 )
 WORDS = (
-    b"\0\0", b"\xff\xff", b"\0\x01\0", b"\x03\x04", b"\x13\x01", b"\0\x1d\0\x20", b"\0\x2b", b"\0\x33", b"\0\x29", b"\0\x2c",
-    b"\x17\x03\x03", b"\x16\x03\x03\0\x04\x18\0\0\x01", b"\x15\x03\x03\0\x02\x01\0", b"\x14\x03\x03\0\x01\x01", b"\x18\0\0\x01\x01",
+    b"\0\0", b"\xff\xff", b"\0\x01\0", b"\x03\x04", b"\x13\x01", b"\0\x1d\0\x20", b"\0\x2b", b"\0\x33",
+    b"\0\x29", b"\0\x2c", b"\x17\x03\x03", b"\x16\x03\x03\0\x04\x18\0\0\x01", b"\x15\x03\x03\0\x02\x01\0",
+    b"\x14\x03\x03\0\x01\x01", b"\x18\0\0\x01\x01",
 )  # fmt: skip
 
 
@@ -93,7 +95,11 @@ def message_seeds() -> list[bytes]:
         (7, KeyUpdate(True)),
     )
     found += [bytes((which,)) + message.pack()[4:] for which, message in made]
-    found += [bytes((9 + number,)) + body for body in parsed.extensions.values() for number in range(len(EXTENSIONS))]
+    found += [
+        bytes((9 + number,)) + body
+        for body in parsed.extensions.values()
+        for number in range(len(EXTENSIONS))
+    ]
     return found
 
 
@@ -114,7 +120,10 @@ def records(data: bytes) -> str:
         pass
     endings = []
     for step in (1 << 20, 9):
-        for end in (End(make_server(Watched, configs_once()[1])), End(make_client(Watched, configs_once()[0]))):
+        for end in (
+            End(make_server(Watched, configs_once()[1])),
+            End(make_client(Watched, configs_once()[0])),
+        ):
             for at in range(0, len(data), step):
                 end.give(data[at : at + step])
                 end.take()
@@ -126,14 +135,20 @@ def records(data: bytes) -> str:
 
 
 @cache
-def configs_once():  # type: ignore[no-untyped-def]
+def configs_once() -> tuple[ClientConfig, ServerConfig]:
+    """Shared by all inputs, as a configuration is shared by all sessions."""
     return configs()
 
 
 def record_seeds() -> list[bytes]:
     end = End(make_client(Watched, configs()[0]))
     hello = end.take()
-    return [hello, hello + b"\x14\x03\x03\0\x01\x01", b"\x15\x03\x03\0\x02\x02\x28", b"\x17\x03\x03\0\x11" + bytes(17)]
+    return [
+        hello,
+        hello + b"\x14\x03\x03\0\x01\x01",
+        b"\x15\x03\x03\0\x02\x02\x28",
+        b"\x17\x03\x03\0\x11" + bytes(17),
+    ]
 
 
 def session(data: bytes) -> str:
@@ -177,7 +192,21 @@ def session_seeds() -> list[bytes]:
 
 
 TARGETS = (
-    Target("tls-messages", "handshake messages and extensions, packed again", messages, message_seeds, WORDS, 2048),
+    Target(
+        "tls-messages",
+        "handshake messages and extensions, packed again",
+        messages,
+        message_seeds,
+        WORDS,
+        2048,
+    ),
     Target("tls-records", "a stream to both ends before the handshake", records, record_seeds, WORDS, 2048),
-    Target("tls-session", "protected records of any content in an open session", session, session_seeds, WORDS, 1024),
+    Target(
+        "tls-session",
+        "protected records of any content in an open session",
+        session,
+        session_seeds,
+        WORDS,
+        1024,
+    ),
 )

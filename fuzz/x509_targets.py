@@ -21,8 +21,9 @@ __all__ = ["TARGETS"]
 
 PROVIDER = CryptographyProvider()
 WORDS = (
-    b"\x30\x80", b"\x30\x82\xff\xff", b"\x30\x84\x7f\xff\xff\xff", b"\x05\x00", b"\x06\x03\x55\x1d\x11", b"\x03\x01\x07",
-    b"\x01\x01\xff", b"\x18\x0f20500101000000Z", b"\x17\x0d490101000000Z", b"\x82\x09localhost", b"\x87\x04\x7f\0\0\x01",
+    b"\x30\x80", b"\x30\x82\xff\xff", b"\x30\x84\x7f\xff\xff\xff", b"\x05\x00", b"\x06\x03\x55\x1d\x11",
+    b"\x03\x01\x07", b"\x01\x01\xff", b"\x18\x0f20500101000000Z", b"\x17\x0d490101000000Z",
+    b"\x82\x09localhost", b"\x87\x04\x7f\0\0\x01",
 )  # fmt: skip
 
 
@@ -57,7 +58,13 @@ def pem(data: bytes) -> str:
 
 
 TARGETS = (
-    Target("x509-certificate", "a server's certificate, read and verified", certificate, lambda: list(authority().ders), WORDS),
+    Target(
+        "x509-certificate",
+        "a server's certificate, read and verified",
+        certificate,
+        lambda: list(authority().ders),
+        WORDS,
+    ),
     Target(
         "x509-pem",
         "certificates in PEM",

@@ -218,16 +218,6 @@ def test_s_server_asks_for_another_share(stage: Stage, papers: Papers, s_server:
     assert end.agreed.resumed is resumed
 
 
-@pytest.mark.parametrize("group", ["P-256", "X25519"])
-def test_s_server_asks_for_a_cookie(stage: Stage, papers: Papers, s_server: Run, group: str) -> None:
-    """RFC 8446 section 4.2.2: together with another share, or alone."""
-    server, port = s_server("-stateless", "-groups", group, "-msg")
-    end = stage.connect(port, config(papers, groups=("x25519", "secp256r1")))
-    opened(stage, end)
-    assert len(re.findall("^<<< .*ClientHello", server.text, re.MULTILINE)) == 2
-    talk(stage, server, end)
-
-
 def test_s_server_agrees_on_a_protocol(stage: Stage, papers: Papers, s_server: Run) -> None:
     server, port = s_server("-alpn", "b,a")
     end = stage.connect(port, config(papers, alpn=("a", "b", "c")))

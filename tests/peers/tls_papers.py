@@ -57,7 +57,8 @@ class Papers:
 
     For every credential NAME there are `NAME.pem` (chain, leaf first), `NAME.key` and `NAME.p12`. A server's
     are called by the kind of their key, a client's `client-KIND`, each issued by an intermediate; `other` is
-    a server's for another name, issued by the root. The bad ones are called `server-FAULT` and `client-FAULT`:
+    a server's for another name, issued by the root. The bad ones are called `server-FAULT` and
+    `client-FAULT`:
 
     - expired, future: by two days;
     - misnamed: for another name (a client's name matters to nobody);
