@@ -25,6 +25,8 @@ HEAD = 6
 ON_THE_WIRE = 0x80
 OPERATIONS = 8
 VARIANTS = 16
+LONGEST = 200_000
+"""Bytes of a changed message: more than a handshake message may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ class _ChangingServer(ServerHandshake):
 def changed(data: bytes, number: int, changes: list[Change]) -> bytes:
     for change in changes:
         if change.which == number:
-            fixed = change.apply(data)
+            fixed = change.apply(data)[:LONGEST]
             # Half of the operations also mend the message's length, so that more than the framing is reached.
             if change.operation & OPERATIONS and len(fixed) >= 4 and not number & ON_THE_WIRE:
                 fixed = fixed[:1] + (len(fixed) - 4).to_bytes(3, "big") + fixed[4:]

@@ -130,6 +130,19 @@ def test_readme_names_every_command() -> None:
     assert named == list(command_line.commands or command_line.list_commands(None))  # type: ignore[arg-type]
 
 
+def test_readme_names_every_option_of_tls() -> None:
+    pytest.importorskip("click")
+    from mungos.cli.program import program as command_line
+
+    known = set()
+    for name in command_line.list_commands(None):  # type: ignore[arg-type]
+        command = command_line.get_command(None, name)  # type: ignore[arg-type]
+        assert command is not None
+        known |= {option for parameter in command.params for option in parameter.opts}
+    named = re.findall(r"`(--tls-[\w-]+)`", README)
+    assert sorted(named) == sorted(option for option in known if option.startswith("--tls-"))
+
+
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_docs_promise_no_speed(path: Path) -> None:
     assert not re.search(r"requests (per|a) second", path.read_text("utf-8"))

@@ -36,9 +36,10 @@ _SCHEMES = ("tcp", "tls", "unix", "udp", "ws", "wss")
     epilog=f"""\b
 Examples:
   printf 'HEAD / HTTP/1.0\\r\\n\\r\\n' | mungos connect tls://example.org:443 -v
+  mungos connect tls://127.0.0.1:7443 --tls-ca ca.pem --tls-groups secp384r1 --tls-alpn one,two -v
   mungos connect tcp://127.0.0.1:7000 < large.bin > echoed.bin
   echo ping | mungos connect udp://127.0.0.1:7000
-  mungos connect wss://127.0.0.1:8443/ --cacert dev.pem
+  mungos connect wss://127.0.0.1:8443/ --cacert dev.pem --tls-keylog keys.log
 
 {STATUSES}"""
 )

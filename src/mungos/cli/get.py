@@ -28,6 +28,7 @@ Fields = tuple[tuple[str, str], ...]
 Examples:
   mungos get https://example.org/
   mungos get https://127.0.0.1:8443/ --cacert dev.pem -v
+  mungos get https://127.0.0.1:8443/ --tls-ca ca.pem --tls-cert me.pem --tls-key me.key
   mungos get http://127.0.0.1:8000/large.bin -o large.bin --within 600
   mungos get http://127.0.0.1:8000/items -X PUT -d '{{"n": 1}}' \\
       -H 'Content-Type: application/json'

@@ -32,6 +32,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Option = Callable[[Command], Command]
 
 _MAX_ALPN = 255  # bytes, RFC 7301 section 3.1
+_NOT_SET_UP = "TLS can't be set up: "
 
 if TYPE_CHECKING:
     _Names = click.ParamType[tuple[str, ...]]
@@ -146,9 +147,6 @@ def read_credential(chain: Path, key: Path) -> Credential:
         return Credential.from_files(chain, key)
     except OSError as error:
         raise NotStarted(f"can't read {error.filename}: {error.strerror}") from None
-
-
-_NOT_SET_UP = "TLS can't be set up: "
 
 
 def set_up_failure(engine: str, error: Misuse, otherwise: str = _NOT_SET_UP) -> NotStarted:

@@ -86,6 +86,9 @@ class Stream(Lifecycle):
 
     def on_io(self, mask: int, now: float) -> None:
         """The poller's hint: look."""
+        if mask == READABLE == self._interest and not self.on_ready_list and self._opening is None:
+            self._read(now)
+            return
         if self._opening is not None:
             self._opening.on_io()
             return

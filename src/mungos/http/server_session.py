@@ -177,6 +177,13 @@ class ServerSession(Outgoing):
         self._stale = False
         size = len(data)
         read = self._read
+        if read == _HEAD and not self._buffer and 0 < size <= self.limits.max_receive:
+            self._buffer = bytes(data)
+            self._hungry = False
+            if self._idle:
+                self._idle = False
+                self.deadline = now + self.limits.head_timeout
+            return size
         if read >= _FAILURE or not size:
             return size
         buffer = self._buffer
@@ -221,13 +228,14 @@ class ServerSession(Outgoing):
 
     def next_event(self) -> ServerEvent | None:
         """The next event, or None when more bytes, time, room for output or a response is needed."""
-        return _STEPS[self._read](self)
+        read = self._read
+        if read == _HEAD and not self._buffer:
+            self._hungry = True
+            return None
+        return _STEPS[read](self)
 
     def _next_head(self) -> ServerEvent | None:
         buffer = self._buffer
-        if not buffer:
-            self._hungry = True
-            return None
         if self.unsent > self._high:
             # Whoever asks without reading the answers is not asked for more.
             self._pull_when_low = True

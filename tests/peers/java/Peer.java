@@ -2,7 +2,7 @@
 //
 //     java Peer.java client PORT TIMES  |  java Peer.java server TIMES
 //
-// System properties: trust and keys (PKCS #12 files, password "mungos"), suites, protocols, alpn, needs (a
+// System properties: trust (a certificate, PEM), keys (a PKCS #12 file, password "mungos"), suites, protocols, alpn, needs (a
 // server that demands a certificate), name (the server's name), size (bytes echoed).
 
 import java.io.FileInputStream;
@@ -12,6 +12,7 @@ import java.io.OutputStream;
 import java.net.InetAddress;
 import java.net.Socket;
 import java.security.KeyStore;
+import java.security.cert.CertificateFactory;
 import java.security.cert.X509Certificate;
 import java.util.Arrays;
 import javax.net.ssl.KeyManagerFactory;
@@ -125,7 +126,12 @@ class Peer {
         String shown = System.getProperty("keys");
         keys.init(shown == null ? null : store(shown), PASSWORD);
         TrustManagerFactory trust = TrustManagerFactory.getInstance("PKIX");
-        trust.init(store(System.getProperty("trust")));
+        KeyStore roots = KeyStore.getInstance("PKCS12");
+        roots.load(null, null);
+        try (InputStream file = new FileInputStream(System.getProperty("trust"))) {
+            roots.setCertificateEntry("root", CertificateFactory.getInstance("X.509").generateCertificate(file));
+        }
+        trust.init(roots);
         context.init(shown == null ? null : keys.getKeyManagers(), trust.getTrustManagers(), null);
         return context;
     }
