@@ -27,14 +27,20 @@ from tests.leftovers import holdings, left_behind
 
 # Which Debian package brings a foreign program.
 DEBIAN_PACKAGES = {
+    "certutil": "libnss3-tools",
     "chromium": "chromium",
     "curl": "curl",
     "dig": "bind9-dnsutils",
     "gnutls-cli": "gnutls-bin",
+    "gnutls-serv": "gnutls-bin",
+    "java": "default-jdk-headless",
     "mmdebstrap": "mmdebstrap",
     "nginx": "nginx-light",
     "openssl": "openssl",
+    "pk12util": "libnss3-tools",
     "qemu-s390x-static": "qemu-user-static",
+    "selfserv": "libnss3-tools",
+    "tstclnt": "libnss3-tools",
 }
 SEARCHED = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 

@@ -19,6 +19,38 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+_MAKE = [
+    "openssl",
+    "req",
+    "-x509",
+    "-newkey",
+    "ec",
+    "-pkeyopt",
+    "ec_paramgen_curve:P-256",
+    "-nodes",
+    "-days",
+    "2",
+    "-subj",
+    "/CN=localhost",
+    "-addext",
+    "subjectAltName=DNS:localhost,IP:127.0.0.1",
+    "-addext",
+    "basicConstraints=critical,CA:FALSE",
+    "-addext",
+    "extendedKeyUsage=serverAuth",
+]
+_FETCH = [
+    "openssl",
+    "s_client",
+    "-CAfile",
+    "cert.pem",
+    "-quiet",
+    "-verify_return_error",
+    "-verify_hostname",
+    "localhost",
+    "-ign_eof",
+]
+_GET = ["python3", "-m", "mungos", "get"]
 PATIENCE = 90.0  # seconds for one exchange: a start of the emulated program alone takes several
 
 
@@ -49,10 +81,7 @@ def running(command: Sequence[str], **options: object) -> Iterator[subprocess.Po
 def make_certificate(folder: Path) -> None:
     """A self-signed certificate for localhost, by the native openssl."""
     subprocess.run(
-        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-        + ["-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=localhost"]
-        + ["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-        + ["-addext", "basicConstraints=critical,CA:FALSE", "-addext", "extendedKeyUsage=serverAuth"],
+        [*_MAKE, "-keyout", "key.pem", "-out", "cert.pem"],
         cwd=folder,
         check=True,
         stderr=subprocess.DEVNULL,
@@ -76,8 +105,13 @@ def emulated_client(root: str, engine: str, shown: str, folder: Path) -> str:
             with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
                 break
         got = subprocess.run(
-            in_root(root, "python3", "-m", "mungos", "get", f"https://localhost:{port}/page.txt")
-            + ["--cacert", f"{shown}/cert.pem", "--tls-engine", engine],
+            in_root(
+                root,
+                *_GET,
+                f"https://localhost:{port}/page.txt",
+                f"--cacert={shown}/cert.pem",
+                f"--tls-engine={engine}",
+            ),
             capture_output=True,
             text=True,
             timeout=PATIENCE,
@@ -99,8 +133,7 @@ def emulated_server(root: str, engine: str, shown: str, folder: Path) -> str:
         line = server.stdout.readline()
         port = line.strip().rstrip("/").rpartition(":")[2]
         got = subprocess.run(
-            ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", "-CAfile", "cert.pem", "-quiet"]
-            + ["-verify_return_error", "-verify_hostname", "localhost", "-ign_eof"],
+            [*_FETCH, "-connect", f"127.0.0.1:{port}"],
             cwd=folder,
             input="GET /page.txt HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
             capture_output=True,
@@ -118,6 +151,7 @@ def emulated_server(root: str, engine: str, shown: str, folder: Path) -> str:
 
 def main() -> int:
     """Run every exchange and print a line for each."""
+    os.environ["PYTHONPATH"] = "src"  # the root has no Mungos installed
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("root")
     parser.add_argument("--engine", action="append", default=[])

@@ -2,8 +2,8 @@
 //
 //     java Peer.java client PORT TIMES  |  java Peer.java server TIMES
 //
-// System properties: trust (a certificate, PEM), keys (a PKCS #12 file, password "mungos"), suites, protocols, alpn, needs (a
-// server that demands a certificate), name (the server's name), size (bytes echoed).
+// System properties: trust (a certificate, PEM), keys (a PKCS #12 file, password "mungos"), suites, protocols,
+// alpn, needs (a server that demands a certificate), name (the server's name), size (bytes echoed).
 
 import java.io.FileInputStream;
 import java.io.IOException;
