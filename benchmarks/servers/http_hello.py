@@ -1,6 +1,6 @@
 """Our HTTP server of the benchmark: GET / answers 200, text/plain, `ok`. One process; prints `ready`.
 
-    python benchmarks/servers/http_hello.py --port 8080 [--tls ENGINE]
+python benchmarks/servers/http_hello.py --port 8080 [--tls ENGINE]
 """
 
 from __future__ import annotations

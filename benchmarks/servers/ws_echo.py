@@ -1,6 +1,6 @@
 """Our WebSocket server of the benchmark: echoes at /, no compression. One process; prints `ready`.
 
-    python benchmarks/servers/ws_echo.py --port 8080 [--tls ENGINE]
+python benchmarks/servers/ws_echo.py --port 8080 [--tls ENGINE]
 """
 
 from __future__ import annotations
