@@ -97,11 +97,11 @@ def outcome_table(outcome: Outcome) -> Table:
     case = outcome.case
     reference = outcome.row(REFERENCE)
     if case.kind == "memory":
-        headings = ["", "KiB", "spread", "of it Python's", f"÷ {REFERENCE}'s", "suite"]
+        headings = ["", "KiB", "spread", "of it Python's", f"÷ {REFERENCE}'s"]
     elif case.kind == "write":
-        headings = ["", "µs CPU", "spread", "MiB per CPU-second", f"throughput ÷ {REFERENCE}'s", "suite"]
+        headings = ["", "µs CPU", "spread", "MiB per CPU-second", f"throughput ÷ {REFERENCE}'s"]
     else:
-        headings = ["", "µs CPU", "spread", "per CPU-second", f"time ÷ {REFERENCE}'s", "suite"]
+        headings = ["", "µs CPU", "spread", "per CPU-second", f"time ÷ {REFERENCE}'s"]
     lines = []
     for row in outcome.rows:
         cost = None if reference is None or reference is row else paired(row, reference)
@@ -110,12 +110,14 @@ def outcome_table(outcome: Outcome) -> Table:
             rate = "-" if row.traced is None else f"{row.traced / 1024:.1f}"
         else:
             first = f"{row.middle * 1e6:,.1f}"
-            rate = f"{(case.size / 2**20 or 1) / row.middle:,.0f}"
+            per_second = (case.size / 2**20 or 1) / row.middle
+            rate = f"{per_second:,.0f}" if per_second >= 10 else f"{per_second:.2g}"
         if cost is not None and case.kind == "write":
             cost = 1 / cost
         compared = "-" if cost is None else f"{cost:.2f}"
-        lines.append([row.name, first, f"{row.spread:.0%}", rate, compared, row.suite])
-    return f"{case.name}: {case.title}", headings, lines
+        lines.append([row.name, first, f"{row.spread:.0%}", rate, compared])
+    suites = ", ".join(dict.fromkeys(row.suite for row in outcome.rows))
+    return f"{case.name}: {case.title} ({suites})", headings, lines
 
 
 def verdict_table(verdicts: Sequence[Verdict]) -> Table:

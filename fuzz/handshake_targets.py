@@ -13,8 +13,15 @@ from functools import cache
 from fuzz.certificates import WALL
 from fuzz.target import Defect, Target, require
 from fuzz.tls_ends import End, Watched, configs, make_client, make_server, pump
+from mungos.errors import ProtocolError
 from mungos.tls.config import ClientConfig, ServerConfig
 from mungos.tls.engines.builtin.client import ClientHandshake
+from mungos.tls.engines.builtin.messages import (
+    ClientHello,
+    EncryptedExtensions,
+    HandshakeType,
+    ServerHello,
+)
 from mungos.tls.engines.builtin.preparation import PreparedClient
 from mungos.tls.engines.builtin.server import ServerHandshake
 from mungos.tls.sessions import ClientSession, SessionCache, TicketKeys
@@ -24,6 +31,14 @@ __all__ = ["TARGETS"]
 HEAD = 6
 ON_THE_WIRE = 0x80
 OPERATIONS = 8
+STRUCTURAL = 0x20
+"""The operation bit of changes to the list of extensions, whose lengths then fit."""
+
+WITH_EXTENSIONS: dict[int, type[ClientHello] | type[ServerHello] | type[EncryptedExtensions]] = {
+    HandshakeType.client_hello: ClientHello,
+    HandshakeType.server_hello: ServerHello,
+    HandshakeType.encrypted_extensions: EncryptedExtensions,
+}
 VARIANTS = 16
 LONGEST = 200_000
 """Bytes of a changed message: more than a handshake message may have."""
@@ -99,9 +114,35 @@ class _ChangingServer(ServerHandshake):
             super().send(message)
 
 
+def restructured(message: bytes, change: Change) -> bytes:
+    """One extension less, another body or another type for one, or one more."""
+    kind = WITH_EXTENSIONS.get(message[0]) if message else None
+    if kind is None:
+        return message
+    try:
+        parsed = kind.parse(message[4:])
+    except ProtocolError:  # an earlier change broke it
+        return message
+    found = parsed.extensions
+    code = list(found)[change.at % len(found)] if found else change.size
+    match change.operation % 4:
+        case 0:
+            found.pop(code, None)
+        case 1:
+            found[code] = change.content
+        case 2:
+            found[change.size] = found.pop(code, b"")
+        case _:
+            found[change.size] = change.content
+    return parsed.pack()
+
+
 def changed(data: bytes, number: int, changes: list[Change]) -> bytes:
     for change in changes:
         if change.which == number:
+            if change.operation & STRUCTURAL and not number & ON_THE_WIRE:
+                data = restructured(data, change)
+                continue
             fixed = change.apply(data)[:LONGEST]
             # Half of the operations also mend the message's length, so that more than the framing is reached.
             if change.operation & OPERATIONS and len(fixed) >= 4 and not number & ON_THE_WIRE:
@@ -185,6 +226,10 @@ def seeds() -> list[bytes]:
     for which in (0, 1, 2, 3, 4, 5, ON_THE_WIRE, ON_THE_WIRE | 1):
         for operation in range(2 * OPERATIONS):
             found.append(bytes((0, which, operation, 0, 40, 7, 2)) + b"\0\x01")
+    for which in (0, 1, 2):
+        for at in range(8):
+            for operation in range(4):
+                found.append(bytes((at, which, STRUCTURAL | operation, 0, at, 44, 2)) + b"\0\x01")
     return found
 
 

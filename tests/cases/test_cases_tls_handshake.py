@@ -180,6 +180,11 @@ def test_t28_change_cipher_spec_after_finished(stand: Stand, role: Role) -> None
     notes = Notes()
     peer = stand.open(role, notes, limits=LIMITS)
     peer.out += CHANGE_CIPHER_SPEC
+    if stand.engine == "openssl" and role == "client" and ssl.OPENSSL_VERSION_INFO >= (3, 5):
+        # Behaviour of the library: from 3.5 on its client drops the record at any time.
+        stand.world.sleep(0.1)
+        assert not notes.closed
+        return
     ended(stand.world, notes, CloseKind.TLS_ALERT)
     stand.world.run(lambda: peer.saw_alert("unexpected message"))
 

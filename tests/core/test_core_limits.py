@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 
 from mungos.core.limits import Limits
@@ -22,4 +23,4 @@ def test_marks_are_in_order() -> None:
 def test_every_limit_is_documented() -> None:
     assert Limits.__doc__ is not None
     for field in fields(Limits):
-        assert f"        {field.name}: " in Limits.__doc__, field.name
+        assert re.search(rf"^ +{field.name}: ", Limits.__doc__, re.MULTILINE), field.name

@@ -286,7 +286,7 @@ def test_docs_abort_counts_what_is_lost(world: World) -> None:
 
 
 def served(world: World, listen: Callable[[Manager, Notes], str]) -> tuple[Notes, RawPeer]:
-    notes = Notes(Request=lambda session, _: session.respond(200, b"yes"))  # type: ignore[attr-defined]
+    notes = Notes(Request=lambda session, _: session.respond(200, b"yes"))
     peer = world.connect(listen(world.manager(), notes))
     world.run(lambda: bool(notes.of("Opened")))
     return notes, peer

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -31,6 +33,7 @@ CURVES = dict(zip(GROUPS, ("x25519", "P256", "P384"), strict=True))
 KINDS = ("p256", "p384", "rsa")  # Ed25519 is not spoken
 FAULTS = ("expired", "misnamed", "stranger", "purpose", "too-long")
 TLS_1_3 = ("-V", "tls1.3:tls1.3")
+LINE = b"= there and back\n"
 LABEL = "EXPERIMENTAL mungos"
 
 Client = Callable[..., Program]
@@ -64,16 +67,33 @@ def database(
 
 
 @pytest.fixture
-def tstclnt(stage: Stage, database: Callable[..., str], foreign_program: Callable[[str], str]) -> Client:
+def tstclnt(
+    stage: Stage, database: Callable[..., str], foreign_program: Callable[[str], str], tmp_path: Path
+) -> Client:
     """Starts tstclnt against a door; it verifies, and can show a certificate."""
     program = foreign_program("tstclnt")
 
     def run(
-        door: Door, *options: str, shows: str | None = None, versions: tuple[str, ...] = TLS_1_3
+        door: Door,
+        *options: str,
+        says: bytes = LINE,
+        shows: str | None = None,
+        versions: tuple[str, ...] = TLS_1_3,
     ) -> Program:
+        # At the end of a pipe it turns round and round, at the end of a file it waits for the server's leave.
+        (tmp_path / "request").write_bytes(says)
         shown = ("-d", database(shows), "-n", shows) if shows is not None else ("-d", database())
         return stage.run(
-            program, "-4", "-h", "localhost", "-p", str(door.port), "-v", *versions, *shown, *options
+            program,
+            "-4",
+            "-h",
+            "localhost",
+            "-p",
+            str(door.port),
+            *versions,
+            *shown,
+            *options,
+            *("-A", str(tmp_path / "request")),
         )
 
     return run
@@ -105,13 +125,14 @@ def config(papers: Papers, **options: object) -> ClientConfig:
     return ClientConfig(roots=papers.root, **options)  # type: ignore[arg-type]
 
 
-def talk(stage: Stage, client: Program, door: Door) -> None:
-    """A line there and back, then the client's leave: clean on both sides."""
-    client.write(b"= there and back\n")
-    stage.says(client, "= there and back$")
-    client.shut()
+def talk(stage: Stage, client: Program, door: Door, says: bytes = LINE) -> None:
+    """What it says there and back, then our leave, which is its cue: clean on both sides."""
+    stage.until(lambda: door.ends and len(door.end.data) >= len(says))
+    door.end.close()
     stage.ends(client)
     stage.until(lambda: door.closed)
+    assert door.end.data == says
+    assert says in client.output
     assert client.process.returncode == 0, client.text
     door.end.ended_cleanly()
 
@@ -137,8 +158,11 @@ def test_tstclnt_speaks_every_suite_and_group(
     stage: Stage, papers: Papers, tstclnt: Client, suite: str, group: str
 ) -> None:
     door = stage.listen(serving(papers), echo)
-    client = tstclnt(door, "-c", CIPHERS[suite], "-I", CURVES[group], "-x", f"{LABEL}:40:")
+    client = tstclnt(door, "-c", CIPHERS[suite], "-I", CURVES[group], "-x", f"{LABEL}:40")
+    stage.until(lambda: door.open)
+    exported = door.end.engine.export(LABEL.encode(), b"", 40).hex(":").replace(":", r":\s*")
     talk(stage, client, door)
+    assert re.search(rf"Keying Material:\s*{exported}", client.text)
     assert (door.end.agreed.suite, door.end.agreed.group) == (suite, group)
     assert door.end.agreed.server_name == "localhost"
 
@@ -148,7 +172,7 @@ def test_tstclnt_believes_every_kind_of_certificate_and_shows_one(
     stage: Stage, papers: Papers, tstclnt: Client, kind: str
 ) -> None:
     door = stage.listen(serving(papers, kind, client_auth="required", client_roots=papers.root), echo)
-    client = tstclnt(door, shows=f"client-{kind}")
+    client = tstclnt(door, "-v", shows=f"client-{kind}")
     talk(stage, client, door)
     assert f"subject DN: CN={kind}" in client.text
     assert door.end.agreed.scheme == SCHEMES[kind]
@@ -160,8 +184,13 @@ def test_tstclnt_resumes_and_is_asked_for_another_share(
 ) -> None:
     settings = serving(papers, groups=("secp384r1",), retry_cookie=True, tickets=TicketKeys())
     door = stage.listen(settings, echo)
-    client = tstclnt(door, "-u", "-I", "x25519,P384", "-L", "1")
-    talk(stage, client, door)
+    client = tstclnt(door, "-v", "-u", "-I", "x25519,P384", "-L", "2")
+    stage.until(lambda: door.ends and door.end.data == LINE)
+    door.end.close()
+    stage.until(lambda: len(door.ends) == 2 and door.end.open)
+    door.end.close()
+    stage.ends(client)
+    stage.until(lambda: door.closed)
     assert len(door.ends) == 2
     assert [end.agreed.group for end in door.ends] == ["secp384r1"] * 2
     assert [end.agreed.resumed for end in door.ends] == [False, True]
@@ -169,7 +198,7 @@ def test_tstclnt_resumes_and_is_asked_for_another_share(
 
 def test_tstclnt_names_the_server(stage: Stage, papers: Papers, tstclnt: Client) -> None:
     door = stage.listen(serving(papers, "p256", "other"), echo)
-    client = tstclnt(door, "-a", OTHER_HOST)
+    client = tstclnt(door, "-v", "-a", OTHER_HOST)
     talk(stage, client, door)
     assert door.end.agreed.server_name == OTHER_HOST
     assert "subject DN: CN=other" in client.text
@@ -177,16 +206,7 @@ def test_tstclnt_names_the_server(stage: Stage, papers: Papers, tstclnt: Client)
 
 def test_tstclnt_sends_a_mebibyte_and_gets_it_back(stage: Stage, papers: Papers, tstclnt: Client) -> None:
     door = stage.listen(serving(papers), echo)
-    client = tstclnt(door)
-    client.write(MEGABYTE)
-    stage.until(lambda: door.ends and len(door.end.data) >= len(MEGABYTE))
-    assert door.end.data == MEGABYTE
-    last = MEGABYTE[-60:]
-    stage.until(lambda: last in client.output)
-    door.end.close()
-    stage.ends(client)
-    stage.until(lambda: door.closed)
-    assert client.process.returncode == 0
+    talk(stage, tstclnt(door, says=MEGABYTE), door, MEGABYTE)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +216,7 @@ def test_tstclnt_sends_a_mebibyte_and_gets_it_back(stage: Stage, papers: Papers,
         ("misnamed", "SSL_ERROR_BAD_CERT_DOMAIN", "bad_certificate"),
         ("stranger", "SEC_ERROR_UNKNOWN_ISSUER", "unknown_ca"),
         ("forged", "SEC_ERROR_BAD_SIGNATURE", "bad_certificate"),
-        ("purpose", "SEC_ERROR_INADEQUATE_CERT_TYPE", "unsupported_certificate"),
+        ("purpose", "SEC_ERROR_INADEQUATE_CERT_TYPE", "certificate_unknown"),
         ("too-long", "SEC_ERROR_PATH_LEN_CONSTRAINT_INVALID", "bad_certificate"),
     ],
 )
@@ -244,14 +264,14 @@ def test_we_refuse_the_certificate_of_tstclnt(
             ("-c", ":1303"),
             TLS_1_3,
             "handshake_failure",
-            "SSL_ERROR_HANDSHAKE_FAILURE_ALERT",
+            "SSL_ERROR_NO_CYPHER_OVERLAP",
         ),
         (
             {"groups": GROUPS[:1]},
             ("-I", "P256"),
             TLS_1_3,
             "handshake_failure",
-            "SSL_ERROR_HANDSHAKE_FAILURE_ALERT",
+            "SSL_ERROR_NO_CYPHER_OVERLAP",
         ),
     ],
     ids=["TLS 1.2", "suites", "groups"],
@@ -269,7 +289,7 @@ def test_nothing_in_common_with_tstclnt(
     door = stage.listen(serving(papers, **settings))
     text = stage.ends(tstclnt(door, *options, versions=versions))
     stage.until(lambda: door.closed)
-    assert told in text or told.replace("PROTOCOL_VERSION", "UNSUPPORTED_VERSION") in text
+    assert told in text
     door.end.failed(PeerIncompatible, alert, by_peer=False)
 
 
@@ -281,13 +301,13 @@ def test_nothing_in_common_with_tstclnt(
 def test_selfserv_speaks_every_suite_and_group(
     stage: Stage, papers: Papers, selfserv: Server, suite: str, group: str
 ) -> None:
-    server, port = selfserv("-c", CIPHERS[suite], "-x", f"{LABEL}:40:")
+    server, port = selfserv("-c", CIPHERS[suite], "-x", f"{LABEL}:40")
     end = stage.connect(port, config(papers, groups=(group,)))
     stage.until(lambda: end.open)
-    exported = end.engine.export(LABEL.encode(), b"", 40).hex().upper()
+    exported = end.engine.export(LABEL.encode(), b"", 40).hex(":").replace(":", r":\s*")
     get(stage, end)
     assert (end.agreed.suite, end.agreed.group) == (suite, group)
-    stage.says(server, f"(?i)Keying Material: {exported}")
+    stage.says(server, rf"Keying Material:\s*{exported}")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -324,9 +344,9 @@ def test_selfserv_agrees_on_a_protocol(stage: Stage, papers: Papers, selfserv: S
 @pytest.mark.parametrize(
     ("fault", "error", "alert", "told"),
     [
-        ("expired", x509.CertificateExpired, "certificate_expired", "SSL_ERROR_EXPIRED_CERT_ALERT"),
-        ("misnamed", x509.NameMismatch, "bad_certificate", "SSL_ERROR_BAD_CERT_ALERT"),
-        ("stranger", x509.UnknownIssuer, "unknown_ca", "SSL_ERROR_UNKNOWN_CA_ALERT"),
+        ("expired", x509.CertificateExpired, "certificate_expired", "error -12269"),
+        ("misnamed", x509.NameMismatch, "bad_certificate", "error -12271"),
+        ("stranger", x509.UnknownIssuer, "unknown_ca", "error -12195"),
     ],
 )
 def test_we_refuse_the_certificate_of_selfserv(
@@ -348,9 +368,9 @@ def test_we_refuse_the_certificate_of_selfserv(
 @pytest.mark.parametrize(
     ("fault", "alert", "told"),
     [
-        ("expired", "certificate_expired", "SEC_ERROR_EXPIRED_CERTIFICATE"),
-        ("stranger", "unknown_ca", "SEC_ERROR_UNKNOWN_ISSUER"),
-        (None, "certificate_required", "SSL_ERROR_NO_CERTIFICATE"),
+        ("expired", "certificate_expired", "error -8181"),
+        ("stranger", "unknown_ca", "error -8179"),
+        (None, "certificate_required", "error -12285"),
     ],
 )
 def test_selfserv_refuses_our_certificate(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
+    PublicFormat,
     pkcs12,
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -109,6 +112,12 @@ class Papers:
         parsed = x509.load_pem_x509_certificates((self.folder / name).read_bytes())
         return [each.public_bytes(Encoding.DER) for each in parsed]
 
+    def pin(self, name: str) -> str:
+        """The hash of a certificate's public key, as browsers pin it: base64 of SHA-256 of its SPKI."""
+        key = x509.load_der_x509_certificate(self.der(f"{name}.pem")[0]).public_key()
+        spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        return b64encode(sha256(spki).digest()).decode()
+
     def _authority(self, name: str, issuer: Issuer | None = None, path_length: int | None = None) -> Issuer:
         key = ec.generate_private_key(ec.SECP256R1())
         built = (
@@ -136,7 +145,7 @@ class Papers:
         built = (
             _begun(name, issuer, key, since, until)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_usage(authority=False), critical=True)
+            .add_extension(_usage(authority=False, rsa_key=isinstance(key, rsa.RSAPrivateKey)), critical=True)
             .add_extension(x509.ExtendedKeyUsage([purpose]), critical=False)
         )
         if server or name.startswith("server-"):
@@ -195,11 +204,11 @@ def _begun(
     )
 
 
-def _usage(*, authority: bool) -> x509.KeyUsage:
+def _usage(*, authority: bool, rsa_key: bool = False) -> x509.KeyUsage:
     return x509.KeyUsage(
         digital_signature=not authority,
         content_commitment=False,
-        key_encipherment=False,
+        key_encipherment=rsa_key,  # NSS wants it, for TLS 1.3, too
         data_encipherment=False,
         key_agreement=False,
         key_cert_sign=authority,

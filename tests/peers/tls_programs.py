@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import select
+import signal
 import socket
 import subprocess
 import time
@@ -27,7 +28,7 @@ from mungos.tls.engines.builtin.engine import BuiltinEngine
 
 SUITES = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
 GROUPS = ("x25519", "secp256r1", "secp384r1")
-PATIENCE = 3.0
+PATIENCE = 8.0
 """Seconds that a test waits for one thing, below the deadline of the test itself."""
 
 # Lines of printable characters: some programs treat some characters at the beginning of a line as commands.
@@ -60,6 +61,7 @@ class Program:
             bufsize=0,
             env={**os.environ, **(environment or {})},
             cwd=folder,
+            start_new_session=True,  # what it starts ends with it
         )
         assert self.process.stdin is not None
         assert self.process.stdout is not None
@@ -125,7 +127,7 @@ class Program:
     def finish(self) -> None:
         """Kill it, if it still runs, and give back what the test holds of it."""
         if self.process.poll() is None:
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
         for stream in (self.process.stdin, self.process.stdout):
             assert stream is not None
             with suppress(BrokenPipeError):
@@ -277,7 +279,7 @@ class Stage:
 
     def __init__(self, factor: float = 1.0) -> None:
         self.manager = Manager()
-        self._patience = PATIENCE * factor
+        self._factor = factor
         self._programs: list[Program] = []
 
     def run(self, *command: str, folder: Path | None = None, **environment: str) -> Program:
@@ -314,9 +316,9 @@ class Stage:
         assert isinstance(connection, Connection)
         return end
 
-    def until(self, condition: Callable[[], object]) -> None:
+    def until(self, condition: Callable[[], object], patience: float = PATIENCE) -> None:
         """Go on until it holds. Fails, with everything that is known, when it takes too long."""
-        end = time.monotonic() + self._patience
+        end = time.monotonic() + patience * self._factor
         while not condition():
             left = end - time.monotonic()
             if left <= 0:
@@ -338,10 +340,10 @@ class Stage:
         self.until(there)
         return found[times - 1]
 
-    def ends(self, program: Program) -> str:
+    def ends(self, program: Program, patience: float = PATIENCE) -> str:
         """Go on until the program has ended. Returns all that it printed."""
-        self.until(lambda: program.silent)
-        program.process.wait(self._patience)
+        self.until(lambda: program.silent, patience)
+        program.process.wait(PATIENCE * self._factor)
         return program.text
 
     def story(self) -> str:

@@ -129,7 +129,8 @@ def test_t45_flipped_bit(met: Meeting) -> None:
     assert met.ours.data == b"good"
     (failed,) = met.ours.failures
     assert met.ours.events[-1] is failed
-    assert failed.alert is tls.AlertDescription.bad_record_mac
+    # The alert itself is seen by the peer, below; an engine without exact alerts may not know it.
+    assert failed.alert is tls.AlertDescription.bad_record_mac or not met.ours.engine.exact_alerts
     assert not failed.sent_by_peer
     assert met.foreign.saw_alert("bad record mac")
     assert met.ours.engine.ending is failed
