@@ -137,7 +137,7 @@ def test_identifier_truncated_at_every_byte() -> None:
             signature_algorithm(whole[:length])
 
 
-@pytest.mark.parametrize(("modulus", "bits"), [(RSA_P, 1024), (RSA_P**9 | 1, 9216)])
+@pytest.mark.parametrize(("modulus", "bits"), [(RSA_P, 1024), (RSA_P**9 | 1, 9216)], ids=["short", "long"])
 def test_rsa_keys_that_are_too_short_or_too_long(modulus: int, bits: int) -> None:
     key = rsa.RSAPublicNumbers(65537, modulus).public_key()
     assert abs(key.key_size - bits) < 16

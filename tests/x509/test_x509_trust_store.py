@@ -44,6 +44,7 @@ def test_rfc7468_blanks_and_long_lines() -> None:
         b"-----BEGIN CERTIFICATE-----\n" + ONE.pem,
         b"-----BEGIN CERTIFICATE-----\nAAA\n-----END CERTIFICATE-----\n",
     ],
+    ids=["no end", "no base64", "stray character", "headers", "begun twice", "too short"],
 )
 def test_broken_pem(text: bytes) -> None:
     with pytest.raises(Malformed):
