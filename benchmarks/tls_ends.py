@@ -173,7 +173,9 @@ class StandardLibrary:
         self._resuming_server = self._serving(chain_file, key_file, 1)
         for context in (self._client, self._server, self._resuming_server):
             context.minimum_version = ssl.TLSVersion.TLSv1_3
-            context.set_ecdh_curve("X25519")
+            # Some Pythons can't name it; it is OpenSSL's own first choice.
+            with contextlib.suppress(ssl.SSLError):
+                context.set_ecdh_curve("X25519")
             choose = getattr(context, "set_ciphersuites", None)
             if choose is not None and wanted.suite:
                 choose(wanted.suite)

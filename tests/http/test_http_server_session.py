@@ -819,3 +819,14 @@ def test_an_end_that_comes_without_an_event_wakes_the_connection() -> None:
     idle.wake = lambda: woken.append(idle.ended)
     idle.expire(10.0)
     assert woken == [True, True]
+
+
+def test_rfc9112_7_1_an_empty_line_behind_the_head_belongs_to_the_body() -> None:
+    data = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+    session = ServerSession()
+    session.start(0.0)
+    session.receive(data, 0.0)
+    assert isinstance(session.next_event(), Request)
+    failed = session.next_event()
+    assert isinstance(failed, Failed)
+    assert "chunk size" in str(failed.error)

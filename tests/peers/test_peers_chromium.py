@@ -53,7 +53,7 @@ socket.onclose = (event) => {
 @pytest.mark.timeout(30)
 @pytest.mark.parametrize("engine", ["builtin", "openssl"])
 def test_chromium_loads_a_page_and_talks_over_a_websocket(
-    foreign_program: Callable[[str], str], tmp_path: Path, engine: str
+    foreign_program: Callable[[str], str], tmp_path: Path, short_folder: Path, engine: str
 ) -> None:
     site = tmp_path / "site"
     site.mkdir()
@@ -64,7 +64,7 @@ def test_chromium_loads_a_page_and_talks_over_a_websocket(
         with server("echo", *listen, *tls) as echoing:
             (site / "index.html").write_text(PAGE % echoing.urls[0], encoding="utf-8")
             hashes = [made.facts["public key hash (SHA-256 of SPKI)"] for made in (serving, echoing)]
-            dom = dumped(foreign_program("chromium"), tmp_path, serving.urls[0], hashes)
+            dom = dumped(foreign_program("chromium"), short_folder, serving.urls[0], hashes)
     found = re.search(r'<pre id="result">(.*?)</pre>', dom, re.DOTALL)
     assert found is not None, dom
     assert json.loads(unescape(found[1])) == [

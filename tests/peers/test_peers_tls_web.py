@@ -168,19 +168,19 @@ def test_chromium_loads_a_page(
     stage: Stage,
     papers: Papers,
     foreign_program: Callable[[str], str],
-    tmp_path: Path,
+    short_folder: Path,
     groups: tuple[str, ...],
 ) -> None:
     """It offers X25519MLKEM768, and x25519 beside it."""
     options: dict[str, object] = {"groups": groups} if groups else {}
     site = Site(stage, serving(papers, tickets=TicketKeys(), **options))
-    home = str(tmp_path)
+    home = str(short_folder)
     browser = stage.run(
         foreign_program("chromium"),
         *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
         *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
         *("--disable-dev-shm-usage", "--disable-extensions", "--no-proxy-server"),
-        f"--user-data-dir={tmp_path / 'profile'}",
+        f"--user-data-dir={short_folder / 'profile'}",
         f"--ignore-certificate-errors-spki-list={papers.pin('p256')}",
         *("--timeout=8000", "--dump-dom", f"https://localhost:{site.port}/"),
         HOME=home,

@@ -11,7 +11,7 @@ from mungos.http.headers import Headers
 __all__ = ["if_range_holds", "matches", "parse_etags", "precondition_status"]
 
 _TAG: Final = re.compile(r'(?:W/)?"[!#-~\x80-\xff]*"')  # RFC 9110 section 8.8.3
-_LIST: Final = re.compile(rf"[ \t,]*+(?:{_TAG.pattern}[ \t]*+(?:,[ \t,]*+|$))*+")
+_LIST: Final = re.compile(rf"[ \t,]*+(?:{_TAG.pattern}[ \t]*+(?:,[ \t,]*+|$))*")
 
 
 def parse_etags(value: str) -> list[str] | None:

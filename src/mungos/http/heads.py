@@ -44,9 +44,10 @@ _STATUS_LINE: Final = re.compile(rf"HTTP/([0-9])\.([0-9]) ([1-9][0-9][0-9])(?: (
 # Possessive, so a hostile line costs one pass. A value that ends with a blank is left to the slow way.
 _FIELD: Final = re.compile(rf"\r\n({_TCHAR}++):[ \t]*+({_TEXT}*+)(?<![ \t])(?=\r\n)")
 
-# A whole head of the usual kind: origin-form, a version that is spoken, at least one field, no folding.
+# A whole head of the usual kind: origin-form, a version that is spoken, at least one field, no folding. No
+# group is possessive: in Python before 3.11.4, one that failed half-way kept what it had taken.
 _USUAL_HEAD: Final = re.compile(
-    rf"({_TCHAR}++) (/{_TARGET}*+) HTTP/1\.([01])((?:\r\n{_TCHAR}++:{_TEXT}*+)++)\r\n\r\n".encode("latin-1")
+    rf"({_TCHAR}++) (/{_TARGET}*+) HTTP/1\.([01])((?:\r\n{_TCHAR}++:{_TEXT}*+)+)\r\n\r\n".encode("latin-1")
 )
 
 _VERSION_BEGUN: Final = r"(?:H(?:T(?:T(?:P(?:/(?:[0-9](?:\.[0-9]?)?)?)?)?)?)?)?"
@@ -63,7 +64,7 @@ _FIELD_WHOLE: Final = re.compile(rf"{_TCHAR}++:{_TEXT}*+".encode("latin-1"))
 
 _PERCENT: Final = r"%[0-9A-Fa-f]{2}"
 _NAMED: Final = r"[A-Za-z0-9\-._~!$&'()*+,;=]*+"
-_HOST_TEXT: Final = rf"(?:\[[0-9A-Fa-f:.]{{2,45}}\]|{_NAMED}(?:{_PERCENT}{_NAMED})*+)"
+_HOST_TEXT: Final = rf"(?:\[[0-9A-Fa-f:.]{{2,45}}\]|{_NAMED}(?:{_PERCENT}{_NAMED})*)"
 _HOST: Final = re.compile(rf"{_HOST_TEXT}(?::[0-9]{{0,5}})?")  # RFC 9110 section 7.2
 _AUTHORITY: Final = re.compile(rf"{_HOST_TEXT}:[0-9]{{1,5}}")
 _ABSOLUTE: Final = re.compile(r"([A-Za-z][A-Za-z0-9+\-.]*)://([^/?]*)(.*)", re.DOTALL)
