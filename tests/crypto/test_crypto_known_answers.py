@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hmac
+
 import pytest
 
 from mungos.crypto.contract import BadSignature, BadTag
@@ -92,6 +94,34 @@ def test_fips180_hash_of_abc(name: str, expected: str) -> None:
 )
 def test_rfc4231_hmac_test_case_2(name: str, expected: str) -> None:
     assert PROVIDER.hmac(name, b"Jefe", b"what do ya want for nothing?") == H(expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("sha256", "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54"),
+        (
+            "sha384",
+            "4ece084485813e9088d2c63a041bc5b44f9ef1012a2b588f3cd11f05033ac4c6"
+            "0c2ef6ab4030fe8296248df163f44952",
+        ),
+        (
+            "sha512",
+            "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f352"
+            "6b56d037e05f2598bd0fd2215d6a1e5295e64f73f63f0aec8b915a985d786598",
+        ),
+    ],
+)
+def test_rfc4231_hmac_test_case_6_of_a_key_longer_than_a_block(name: str, expected: str) -> None:
+    text = b"Test Using Larger Than Block-Size Key - Hash Key First"
+    assert PROVIDER.hmac(name, bytearray(b"\xaa" * 131), memoryview(text)) == H(expected)
+
+
+@pytest.mark.parametrize("name", ["sha256", "sha384", "sha512"])
+@pytest.mark.parametrize("length", [0, 1, 32, 63, 64, 65, 127, 128, 129])
+def test_hmac_of_keys_around_a_block_is_the_standard_librarys(name: str, length: int) -> None:
+    key = bytes(range(255, 255 - length, -1))
+    assert PROVIDER.hmac(name, key, b"text") == hmac.digest(key, b"text", name)
 
 
 # RFC 8439 section 2.8.2.
@@ -193,6 +223,7 @@ def test_aead_known_answer(
     aead = PROVIDER.aead(name, key)
     assert aead.encrypt(nonce, text, aad) == sealed
     assert aead.decrypt(nonce, memoryview(sealed), aad) == text
+    assert aead.bare_decrypt(nonce, memoryview(sealed), aad) == text
     buffer = bytearray(len(sealed))
     assert aead.encrypt_into(nonce, text, aad, buffer) == len(sealed)
     assert buffer == sealed
@@ -211,10 +242,14 @@ def test_aead_every_changed_byte_is_refused(
         changed[at] ^= 0x80
         with pytest.raises(BadTag):
             aead.decrypt(nonce, changed, aad)
+        with pytest.raises(aead.bare_fault):
+            aead.bare_decrypt(nonce, changed, aad)
         with pytest.raises(BadTag):
             aead.decrypt_into(nonce, changed, aad, bytearray(len(text)))
         with pytest.raises(BadTag):
             aead.decrypt(nonce, sealed[:at], aad)
+        with pytest.raises(aead.bare_fault):
+            aead.bare_decrypt(nonce, sealed[:at], aad)
     with pytest.raises(BadTag):
         aead.decrypt(nonce, sealed, aad + b"\0")
 

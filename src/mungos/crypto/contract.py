@@ -175,7 +175,13 @@ SCHEMES: dict[str, SignatureScheme] = _schemes()
 
 class AEAD(Contract):
     """One key of one AEAD (RFC 5116). Arguments are positional only, so that an implementation may hand out
-    its library's own functions."""
+    its library's own functions.
+
+    Attributes:
+        bare_fault: what `bare_decrypt` raises: the library's own exception, or BadTag.
+    """
+
+    bare_fault: type[Exception]
 
     def encrypt(self, nonce: Buffer, plaintext: Buffer, associated_data: Buffer, /) -> bytes:
         """The ciphertext with its tag: `TAG_LENGTH` bytes longer than `plaintext`. `nonce`: 12 bytes, never
@@ -183,6 +189,10 @@ class AEAD(Contract):
 
     def decrypt(self, nonce: Buffer, ciphertext: Buffer, associated_data: Buffer, /) -> bytes:
         """The plaintext. Raises BadTag when the tag does not fit, or `ciphertext` is too short for one."""
+
+    def bare_decrypt(self, nonce: Buffer, ciphertext: Buffer, associated_data: Buffer, /) -> bytes:
+        """As `decrypt`, but raises `bare_fault` where that raises BadTag: for a hot path, which is spared a
+        frame around the library's function. The caller makes it a BadTag."""
 
     def encrypt_into(
         self, nonce: Buffer, plaintext: Buffer, associated_data: Buffer, buffer: bytearray | memoryview, /

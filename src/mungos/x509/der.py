@@ -60,6 +60,11 @@ class Reader:
 
     def __exit__(self, kind: type[BaseException] | None, _value: object, _traceback: object) -> None:
         if kind is None and self.position != self.end:
+            self.close()
+
+    def close(self) -> None:
+        """As leaving the block: raises when bytes are left over."""
+        if self.position != self.end:
             raise CertificateMalformed(
                 f"{self.end - self.position} bytes left over at offset {self.position}"
             )

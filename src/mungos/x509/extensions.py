@@ -208,14 +208,15 @@ def parse_extensions(der: bytes) -> Extensions:
         if not inner.more():
             raise CertificateMalformed("an empty list of extensions")
         while inner.more():
-            with inner.enter(SEQUENCE) as extension:
-                identifier = extension.oid()
-                critical = False
-                if extension.next_is(BOOLEAN):
-                    critical = extension.boolean()
-                    if not critical:
-                        raise CertificateMalformed(f"extension {oids.dotted(identifier)} encodes a default")
-                start, stop = extension.bounds(OCTET_STRING)
+            extension = inner.enter(SEQUENCE)
+            identifier = extension.oid()
+            critical = False
+            if extension.next_is(BOOLEAN):
+                critical = extension.boolean()
+                if not critical:
+                    raise CertificateMalformed(f"extension {oids.dotted(identifier)} encodes a default")
+            start, stop = extension.bounds(OCTET_STRING)
+            extension.close()
             # RFC 5280 section 4.2: not more than one instance of an extension.
             if identifier in seen:
                 raise CertificateMalformed(f"extension {oids.dotted(identifier)} stands twice")
@@ -224,8 +225,9 @@ def parse_extensions(der: bytes) -> Extensions:
                 raise CertificateMalformed(f"over {MAX_EXTENSIONS} extensions")
             parser = _PARSERS.get(identifier)
             if parser is not None:
-                with Reader(der, start, stop) as value:
-                    parser(found, value)
+                value = Reader(der, start, stop)
+                parser(found, value)
+                value.close()
             elif critical:
                 found.unknown_critical.append(identifier)
     return found

@@ -40,17 +40,19 @@ def _bad_tag() -> BadTag:
 class _Copying:
     """A key where the library can only return new bytes: the `_into` calls copy."""
 
-    __slots__ = ("_decrypt", "encrypt")
+    __slots__ = ("bare_decrypt", "bare_fault", "encrypt")
 
     encrypt: _Cipher
+    bare_decrypt: _Cipher
 
     def __init__(self, cipher: AESGCM | ChaCha20Poly1305) -> None:
         self.encrypt = cipher.encrypt
-        self._decrypt: _Cipher = cipher.decrypt
+        self.bare_decrypt = cipher.decrypt
+        self.bare_fault: type[Exception] = InvalidTag
 
     def decrypt(self, nonce: Buffer, ciphertext: Buffer, associated_data: Buffer, /) -> bytes:
         try:
-            return self._decrypt(nonce, ciphertext, associated_data)
+            return self.bare_decrypt(nonce, ciphertext, associated_data)
         except InvalidTag:
             raise _bad_tag() from None
 
@@ -73,20 +75,22 @@ class _Copying:
 class _Writing:
     """A key where the library writes into the caller's buffer."""
 
-    __slots__ = ("_decrypt", "_decrypt_into", "encrypt", "encrypt_into")
+    __slots__ = ("_decrypt_into", "bare_decrypt", "bare_fault", "encrypt", "encrypt_into")
 
     encrypt: _Cipher
     encrypt_into: _CipherInto
+    bare_decrypt: _Cipher
 
     def __init__(self, cipher: AESGCM | ChaCha20Poly1305) -> None:
         self.encrypt = cipher.encrypt
         self.encrypt_into = cipher.encrypt_into
-        self._decrypt: _Cipher = cipher.decrypt
+        self.bare_decrypt = cipher.decrypt
+        self.bare_fault: type[Exception] = InvalidTag
         self._decrypt_into: _CipherInto = cipher.decrypt_into
 
     def decrypt(self, nonce: Buffer, ciphertext: Buffer, associated_data: Buffer, /) -> bytes:
         try:
-            return self._decrypt(nonce, ciphertext, associated_data)
+            return self.bare_decrypt(nonce, ciphertext, associated_data)
         except InvalidTag:
             raise _bad_tag() from None
 

@@ -21,7 +21,7 @@ from mungos.tls.engines.builtin.faults import (
     VersionNotSpoken,
 )
 from mungos.tls.engines.builtin.handshake import CLIENT_CONTEXT, SERVER_CONTEXT, Channel, Handshake, Outcome
-from mungos.tls.engines.builtin.key_schedule import EarlyStage, HandshakeStage, Kdf
+from mungos.tls.engines.builtin.key_schedule import EarlyStage, HandshakeStage
 from mungos.tls.engines.builtin.messages import (
     Certificate,
     CertificateRequest,
@@ -36,12 +36,9 @@ from mungos.tls.engines.builtin.messages.extensions import (
     OfferedPsks,
     PskIdentity,
     check_solicited,
-    pack_alpn,
     pack_key_shares,
     pack_offered_psks,
     pack_server_name,
-    pack_uints,
-    pack_versions,
     parse_cookie,
     parse_empty,
     parse_key_share,
@@ -58,7 +55,6 @@ from mungos.x509 import CertificateError, verify_server
 
 __all__ = ["STEPS", "ClientHandshake", "ClientState"]
 
-_PSK_DHE_KE = 1
 _HYBRIDS = frozenset({"X25519MLKEM768"})
 _DOWNGRADE = frozenset({b"DOWNGRD\x01", b"DOWNGRD\x00"})
 
@@ -77,6 +73,8 @@ class ClientState(Enum):
     CONSUMED = "Consumed"
     COMPLETE = "Complete"
 
+    __hash__ = object.__hash__  # of a singleton, and quick: `STEPS` is asked for each message
+
 
 class ClientHandshake(Handshake):
     """From the first hello to the client's Finished.
@@ -92,6 +90,7 @@ class ClientHandshake(Handshake):
         "_alpn",
         "_chain",
         "_client_secret",
+        "_early",
         "_group",
         "_hello",
         "_public_key",
@@ -121,6 +120,7 @@ class ClientHandshake(Handshake):
         self._hello = ClientHello(b"", b"", [])
         self._shares: dict[str, KeyShare] = {}
         self._session: ClientSession | None = None
+        self._early: EarlyStage | None = None  # from the session that was offered
         self._stage: HandshakeStage | None = None
         self._group = ""
         self._retried: Suite | None = None
@@ -143,18 +143,11 @@ class ClientHandshake(Handshake):
         shares = [prepared.provider.key_exchange(group).generate(prepared.random) for group in offered]
         # Appendix D.4: a legacy_session_id that is not empty makes the handshake look like a resumption to
         # middleboxes.
-        hello = ClientHello(
-            prepared.random(32), prepared.random(32), [suite.code for suite in prepared.suites]
-        )
+        hello = ClientHello(prepared.random(32), prepared.random(32), prepared.suite_codes)
         extensions = hello.extensions
         if self._sni is not None:
             extensions[ExtensionType.server_name] = pack_server_name(self._sni)
-        extensions[ExtensionType.supported_groups] = pack_uints(2, 2, [GROUP_CODES[name] for name in groups])
-        extensions[ExtensionType.signature_algorithms] = pack_uints(2, 2, prepared.schemes)
-        if prepared.alpn:
-            extensions[ExtensionType.application_layer_protocol_negotiation] = pack_alpn(prepared.alpn)
-        extensions[ExtensionType.supported_versions] = pack_versions([TLS13])
-        extensions[ExtensionType.psk_key_exchange_modes] = pack_uints(1, 1, [_PSK_DHE_KE])
+        extensions |= prepared.extensions
         extensions[ExtensionType.key_share] = pack_key_shares(
             [(GROUP_CODES[share.group], share.public) for share in shares]
         )
@@ -200,18 +193,18 @@ class ClientHandshake(Handshake):
         session = self._session
         if session is None:
             return hello.pack()
-        kdf = Kdf(self.prepared.provider, SUITES[session.suite].hash)
+        kdf = self.prepared.kdfs[SUITES[session.suite].hash]
         age = int((self.prepared.wall() - session.obtained) * 1000)
         identity = PskIdentity(session.ticket, (age + session.age_add) & 0xFFFFFFFF)
+        # Zeros stand for the binder, which is the end of the message, until it can be computed.
         offer = OfferedPsks([identity], [bytes(kdf.hash_length)])
         hello.extensions[ExtensionType.pre_shared_key] = pack_offered_psks(offer)
         binders_length = 2 + 1 + kdf.hash_length
         # Section 4.2.11.2: the binder covers the transcript up to the list of binders.
-        truncated = hello.pack()[:-binders_length]
-        digest = self.transcript.digest_with(kdf.hash_name, truncated)
-        offer.binders = [EarlyStage(kdf, session.secret).binder(digest)]
-        hello.extensions[ExtensionType.pre_shared_key] = pack_offered_psks(offer)
-        return hello.pack()
+        packed = hello.pack()
+        digest = self.transcript.digest_with(kdf.hash_name, packed[:-binders_length])
+        early = self._early = EarlyStage(kdf, session.secret)
+        return packed[: -kdf.hash_length] + early.binder(digest)
 
     # ServerHello and HelloRetryRequest
 
@@ -310,12 +303,13 @@ class ClientHandshake(Handshake):
         self._group = group
         secret = self._shares[group].exchange(public)
         self._shares = {}
-        kdf = Kdf(self.prepared.provider, suite.hash)
+        kdf = self.prepared.kdfs[suite.hash]
         self.suite, self.kdf = suite, kdf
         self.transcript.choose(suite.hash)
         self.transcript.add(message)
-        psk = self._session.secret if self._session is not None else None
-        stage = EarlyStage(kdf, psk).handshake(secret)
+        early = self._early if self._session is not None else None
+        stage = (early or EarlyStage(kdf)).handshake(secret)
+        self._early = None
         digest = self.transcript.digest()
         self._client_secret = stage.client_traffic(digest)
         self._server_secret = stage.server_traffic(digest)
@@ -454,7 +448,7 @@ class ClientHandshake(Handshake):
         if credential is None or scheme is None:
             self.send(Certificate(b"").pack())
             return
-        self.send_certificate(credential, scheme, b"", CLIENT_CONTEXT)
+        self.send_certificate(credential, scheme, CLIENT_CONTEXT)
 
     def _tell_middleboxes(self) -> None:
         """Appendix D.4: one change_cipher_spec right before the second flight."""

@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from mungos.crypto.contract import PrivateKey, Provider
+from mungos.crypto.contract import SCHEMES, PrivateKey, Provider
 from mungos.errors import Malformed, Misuse, ProtocolError
 from mungos.tls.config import Credential
 from mungos.tls.engines.builtin.faults import NothingInCommon
-from mungos.tls.engines.builtin.suites import SCHEMES_BY_CODE
+from mungos.tls.engines.builtin.messages import Certificate as CertificateMessage
+from mungos.tls.engines.builtin.messages import CertificateEntry
 from mungos.x509 import Certificate, bears_name, certificates_from_pem, reference_identity
 
 __all__ = ["LoadedCredential", "choose_credential", "choose_scheme", "load_credential"]
 
 
 class LoadedCredential:
-    """A chain and the key that signs for it."""
+    """A chain and the key that signs for it.
 
-    __slots__ = ("certificate", "chain", "key")
+    Attributes:
+        chain: DER, the key's own certificate first.
+        certificate: the first of the chain.
+        message: the Certificate that shows the chain (RFC 8446 section 4.4.2); its context is always empty,
+            since nobody is asked for a certificate after the handshake.
+    """
+
+    __slots__ = ("certificate", "chain", "key", "message")
 
     def __init__(self, chain: tuple[bytes, ...], certificate: Certificate, key: PrivateKey) -> None:
         self.chain = chain
         self.certificate = certificate
         self.key = key
+        self.message = CertificateMessage(b"", [CertificateEntry(der) for der in chain]).pack()
 
     def bears(self, name: str) -> bool:
         """Whether the certificate covers the name that a client asked for."""
@@ -55,9 +64,8 @@ def load_credential(credential: Credential, provider: Provider) -> LoadedCredent
 
 def choose_scheme(credential: LoadedCredential, schemes: Collection[int]) -> str | None:
     """The scheme by which the key signs for a peer that accepts `schemes`, or None (section 4.2.3)."""
-    accepted = {SCHEMES_BY_CODE[code].name for code in schemes if code in SCHEMES_BY_CODE}
     for name in credential.key.schemes:
-        if name in accepted:
+        if SCHEMES[name].code in schemes:
             return name
     return None
 

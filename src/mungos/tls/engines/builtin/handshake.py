@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol as Contract
 
-from mungos.crypto.contract import PublicKey
+from mungos.crypto.contract import SCHEMES, PublicKey
 from mungos.errors import Misuse
 from mungos.tls.contract import Negotiated
 from mungos.tls.engines.builtin.credentials import LoadedCredential
 from mungos.tls.engines.builtin.faults import BadFinished, IllegalParameter
 from mungos.tls.engines.builtin.key_schedule import Kdf, Transcript
-from mungos.tls.engines.builtin.messages import Certificate, CertificateEntry, CertificateVerify, Finished
+from mungos.tls.engines.builtin.messages import CertificateVerify, Finished
 from mungos.tls.engines.builtin.preparation import Prepared
 from mungos.tls.engines.builtin.suites import SCHEMES_BY_CODE, Suite
 
@@ -105,15 +105,11 @@ class Handshake:
         _, kdf = self.agreed()
         return Finished(kdf.verify_data(base_key, self.transcript.digest())).pack()
 
-    def send_certificate(
-        self, credential: LoadedCredential, scheme: str, context: bytes, signed_as: bytes
-    ) -> None:
+    def send_certificate(self, credential: LoadedCredential, scheme: str, signed_as: bytes) -> None:
         """Certificate and CertificateVerify (RFC 8446 sections 4.4.2 and 4.4.3)."""
-        entries = [CertificateEntry(certificate) for certificate in credential.chain]
-        self.send(Certificate(context, entries).pack())
+        self.send(credential.message)
         signature = credential.key.sign(scheme, self._signed_content(signed_as))
-        code = next(code for code, known in SCHEMES_BY_CODE.items() if known.name == scheme)
-        self.send(CertificateVerify(code, signature).pack())
+        self.send(CertificateVerify(SCHEMES[scheme].code, signature).pack())
 
     def check_certificate_verify(self, message: bytes, key: PublicKey, signed_as: bytes) -> str:
         """Check the peer's signature over the transcript. Returns the scheme's name."""

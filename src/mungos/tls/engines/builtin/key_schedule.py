@@ -6,6 +6,8 @@ only the secrets that are its own, so that a secret can't be derived from the wr
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from mungos.crypto.contract import HASHES, Hash, HashName, Provider
 from mungos.errors import Misuse
 from mungos.protocol import Buffer
@@ -16,21 +18,37 @@ __all__ = ["EarlyStage", "HandshakeStage", "Kdf", "MasterStage", "Transcript"]
 IV_LENGTH = 12
 
 
+@lru_cache(maxsize=64)
+def _label(label: bytes, length: int) -> bytes:
+    """HkdfLabel up to its context (section 7.1). Labels are this module's own and the application's."""
+    full = b"tls13 " + label
+    if len(full) > 255:
+        raise Misuse(f"label of {len(label)} bytes; the limit is 249 bytes")
+    return b"".join((length.to_bytes(2, "big"), bytes((len(full),)), full))
+
+
 class Kdf:
-    """What is derived from one secret by one hash function. Holds no secret itself.
+    """What is derived from one secret by one hash function. Holds nothing that is secret.
 
     Args:
         provider: whose HKDF and HMAC.
         hash_name: the suite's hash.
+
+    Attributes:
+        early_secret: the Early Secret without a PSK (section 7.1), the same for everybody.
+        early_salt: what is derived from it for the Handshake Secret, the same for everybody too.
     """
 
-    __slots__ = ("_empty_hash", "_provider", "hash_length", "hash_name")
+    __slots__ = ("_empty_hash", "_provider", "early_salt", "early_secret", "hash_length", "hash_name")
 
     def __init__(self, provider: Provider, hash_name: HashName) -> None:
         self._provider = provider
         self.hash_name = hash_name
         self.hash_length = HASHES[hash_name]
         self._empty_hash = provider.digest(hash_name, b"")
+        zeros = bytes(self.hash_length)
+        self.early_secret = self.extract(zeros, zeros)
+        self.early_salt = self.derive(self.early_secret, b"derived")
 
     def extract(self, salt: Buffer, key: Buffer) -> bytes:
         """HKDF-Extract (RFC 5869 section 2.2)."""
@@ -38,13 +56,8 @@ class Kdf:
 
     def expand_label(self, secret: Buffer, label: bytes, context: Buffer, length: int) -> bytes:
         """HKDF-Expand-Label (section 7.1); `length` in bytes."""
-        full = b"tls13 " + label
         # HkdfLabel: uint16 length, label<7..255>, context<0..255>.
-        if len(full) > 255:
-            raise Misuse(f"label of {len(label)} bytes; the limit is 249 bytes")
-        info = b"".join(
-            (length.to_bytes(2, "big"), bytes((len(full),)), full, bytes((len(context),)), context)
-        )
+        info = b"".join((_label(label, length), len(context).to_bytes(1, "big"), context))
         return self._provider.hkdf_expand(self.hash_name, secret, info, length)
 
     def derive(self, secret: Buffer, label: bytes, transcript_hash: Buffer | None = None) -> bytes:
@@ -156,8 +169,7 @@ class EarlyStage(_Stage):
     __slots__ = ()
 
     def __init__(self, kdf: Kdf, psk: Buffer | None = None) -> None:
-        zeros = bytes(kdf.hash_length)
-        super().__init__(kdf, kdf.extract(zeros, zeros if psk is None else psk))
+        super().__init__(kdf, kdf.early_secret if psk is None else kdf.extract(bytes(kdf.hash_length), psk))
 
     def binder(self, transcript_hash: bytes) -> bytes:
         """The binder of a resumption PSK over the hash of the truncated ClientHello (section 4.2.11.2)."""
@@ -169,7 +181,9 @@ class EarlyStage(_Stage):
 
     def handshake(self, shared_secret: Buffer) -> HandshakeStage:
         """The next stage, from the (EC)DHE shared secret."""
-        return HandshakeStage(self.kdf, self._next(shared_secret))
+        kdf = self.kdf
+        salt = kdf.early_salt if self._secret is kdf.early_secret else self._derive(b"derived")
+        return HandshakeStage(kdf, kdf.extract(salt, shared_secret))
 
 
 class HandshakeStage(_Stage):

@@ -8,6 +8,10 @@ from mungos.crypto.contract import SCHEMES, Provider, Random
 from mungos.errors import Misuse
 from mungos.tls.config import ClientConfig, ServerConfig
 from mungos.tls.engines.builtin.credentials import LoadedCredential, load_credential
+from mungos.tls.engines.builtin.key_schedule import Kdf
+from mungos.tls.engines.builtin.messages import ExtensionType
+from mungos.tls.engines.builtin.messages.extensions import Extensions, pack_alpn, pack_uints, pack_versions
+from mungos.tls.engines.builtin.messages.registry import TLS13
 from mungos.tls.engines.builtin.suites import GROUP_CODES, SUITES, Suite
 from mungos.x509 import TrustStore, system_trust_store
 
@@ -30,6 +34,7 @@ _SCHEME_ORDER = (
 """signature_algorithms as we send it; RSASSA-PKCS1-v1_5 is for chains only (RFC 8446 section 4.2.3)."""
 
 _MAX_ALPN = 255
+_PSK_DHE_KE = 1
 
 
 class Prepared:
@@ -37,6 +42,7 @@ class Prepared:
 
     Attributes:
         suites, groups: spoken here, in order of preference.
+        kdfs: for the hash of each suite what derives by it.
         schemes: numbers of the signature schemes that we can check, in order of preference.
         alpn: protocol names as they stand on the wire.
     """
@@ -45,6 +51,7 @@ class Prepared:
         "alpn",
         "groups",
         "handshake_timeout",
+        "kdfs",
         "keylog",
         "max_unread",
         "max_unsent",
@@ -72,6 +79,7 @@ class Prepared:
         self.max_unread = config.max_unread
         self.max_unsent = config.max_unsent
         self.suites = _suites(config.suites, provider)
+        self.kdfs = {suite.hash: Kdf(provider, suite.hash) for suite in self.suites}
         self.groups = _groups(config.groups, provider)
         self.schemes = tuple(SCHEMES[name].code for name in _SCHEME_ORDER if provider.supports(name))
         self.alpn = tuple(_alpn(name) for name in config.alpn)
@@ -81,16 +89,21 @@ class PreparedClient(Prepared):
     """A client's side.
 
     Attributes:
+        suite_codes: the suites as a ClientHello offers them.
+        extensions: what every first ClientHello offers alike; server_name goes before it, key_share and
+            pre_shared_key behind.
         roots: who is trusted; None when nothing is verified.
         trust: names the way of verification and the credential, for the session cache.
     """
 
-    __slots__ = ("credential", "roots", "sessions", "trust")
+    __slots__ = ("credential", "extensions", "roots", "sessions", "suite_codes", "trust")
 
     def __init__(
         self, config: ClientConfig, provider: Provider, random: Random, wall: Callable[[], float]
     ) -> None:
         super().__init__(config, provider, random, wall)
+        self.suite_codes = [suite.code for suite in self.suites]
+        self.extensions = self._offered()
         self.roots: TrustStore | None = None
         if config.verify:
             self.roots = system_trust_store() if config.roots is None else TrustStore.from_pem(config.roots)
@@ -105,6 +118,18 @@ class PreparedClient(Prepared):
         )
         framed = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         self.trust = provider.digest("sha256", framed)
+
+    def _offered(self) -> Extensions:
+        groups = [GROUP_CODES[name] for name in self.groups]
+        offered: Extensions = {
+            ExtensionType.supported_groups: pack_uints(2, 2, groups),
+            ExtensionType.signature_algorithms: pack_uints(2, 2, self.schemes),
+        }
+        if self.alpn:
+            offered[ExtensionType.application_layer_protocol_negotiation] = pack_alpn(self.alpn)
+        offered[ExtensionType.supported_versions] = pack_versions([TLS13])
+        offered[ExtensionType.psk_key_exchange_modes] = pack_uints(1, 1, [_PSK_DHE_KE])
+        return offered
 
 
 class PreparedServer(Prepared):

@@ -21,6 +21,8 @@ from mungos.tls.engines.builtin.records import (
     MAX_CIPHERTEXT,
     MAX_PLAINTEXT,
     OVERHEAD,
+    SMALL,
+    SMALL_HEADERS,
     ContentType,
     Opener,
     check_header,
@@ -134,39 +136,32 @@ class ReadingHalf(WritingHalf):
         size = len(data)
         at = 0
         try:
-            if (
-                size <= _COPIED
-                and size > OVERHEAD
-                and data[3] << 8 | data[4] == size - HEADER_LENGTH
-                and data[0] == _APPLICATION_DATA
-                and self.unread + size <= self._max_unread
-            ):
-                sequence = reader.sequence
-                plain = reader.decrypt((reader.iv ^ sequence).to_bytes(12, "big"), data[5:], data[:5])
-                reader.sequence = sequence + 1
-                if plain[-1] == _APPLICATION_DATA:
-                    self._events.append(Data(plain[:-1]))
-                    self.unread += size - OVERHEAD
-                    self._quiet = 0
-                else:
-                    self._inner(plain)
-                return size
+            if OVERHEAD < size <= SMALL + OVERHEAD:
+                header = data[:HEADER_LENGTH]
+                if header == SMALL_HEADERS[size - OVERHEAD] and self.unread + size <= self._max_unread:
+                    sequence = reader.sequence
+                    nonce = (reader.iv ^ sequence).to_bytes(12, "big")
+                    plain = reader.decrypt(nonce, data[HEADER_LENGTH:], header)
+                    reader.sequence = sequence + 1
+                    if plain[-1] == _APPLICATION_DATA:
+                        self._events.append(Data(plain[:-1]))
+                        self.unread += size - OVERHEAD
+                        self._quiet = 0
+                    else:
+                        self._inner(plain)
+                    return size
+            view = memoryview(data)
+            room = self._max_unread - self.unread
             while size - at > HEADER_LENGTH:
                 length = data[at + 3] << 8 | data[at + 4]
                 body = at + HEADER_LENGTH
                 end = body + length
-                if (
-                    end > size
-                    or data[at] != _APPLICATION_DATA
-                    or length > MAX_CIPHERTEXT
-                    or self.unread + length > self._max_unread
-                ):
+                if end > size or data[at] != _APPLICATION_DATA or length > MAX_CIPHERTEXT or length > room:
                     break
-                if length <= _COPIED:
-                    plain = reader.open(data[at:body], data[body:end])
-                else:
-                    view = memoryview(data)
-                    plain = reader.open(view[at:body], view[body:end])
+                sequence = reader.sequence
+                nonce = (reader.iv ^ sequence).to_bytes(12, "big")
+                plain = reader.decrypt(nonce, view[body:end], view[at:body])
+                reader.sequence = sequence + 1
                 at = end
                 length -= _INNER_OVERHEAD
                 if not 0 < length <= MAX_PLAINTEXT or plain[length] != _APPLICATION_DATA:
@@ -174,7 +169,10 @@ class ReadingHalf(WritingHalf):
                     break
                 self._events.append(Data(plain[:length] if length <= _COPIED else memoryview(plain)[:length]))
                 self.unread += length
+                room -= length
                 self._quiet = 0
+        except reader.fault:
+            self._fault(reader.refused())
         except ProtocolError as error:
             self._fault(error)
         return at if at == size else self._receive(data, at)

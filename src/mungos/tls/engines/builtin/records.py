@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from enum import IntEnum
 
-from mungos.crypto.contract import AEAD, TAG_LENGTH
+from mungos.crypto.contract import AEAD, TAG_LENGTH, BadTag
 from mungos.protocol import Buffer
 from mungos.tls.engines.builtin.faults import NotTls, RecordOverflow, UnexpectedMessage
 
 __all__ = [
+    "DATA",
     "HEADER_LENGTH",
     "MAX_CIPHERTEXT",
     "MAX_PLAINTEXT",
@@ -20,6 +21,7 @@ __all__ = [
     "Opener",
     "Sealer",
     "check_header",
+    "data_header",
     "plain_record",
     "split_inner",
 ]
@@ -48,14 +50,23 @@ class ContentType(IntEnum):
 
 
 SMALL = 1024
-"""Bytes of content up to which a record is sealed in one piece."""
+"""Bytes of content up to which the headers of records are kept ready."""
 
 _KNOWN_TYPES = frozenset(ContentType)
-_DATA = b"\x17"
+DATA = b"\x17"
+"""The content type of application data, as it stands behind the content (section 5.2)."""
+
 _DATA_HEADER = b"\x17\x03\x03"
 _CONTENT_TYPES = {kind: bytes((kind,)) for kind in ContentType}
 
-SMALL_HEADERS = tuple(_DATA_HEADER + (size + 1 + TAG_LENGTH).to_bytes(2, "big") for size in range(SMALL + 1))
+
+def data_header(size: int) -> bytes:
+    """The header of a protected record with `size` bytes of content (section 5.2)."""
+    return _DATA_HEADER + (size + 1 + TAG_LENGTH).to_bytes(2, "big")
+
+
+_FULL_HEADER = data_header(MAX_PLAINTEXT)
+SMALL_HEADERS = tuple(map(data_header, range(SMALL + 1)))
 """The headers of protected records, by the bytes of their content."""
 
 
@@ -111,16 +122,16 @@ class Sealer:
 
     def seal(self, kind: ContentType, content: Buffer) -> bytes:
         """One record of any type; `content` is at most `MAX_PLAINTEXT` bytes."""
-        header = _DATA_HEADER + (len(content) + 1 + TAG_LENGTH).to_bytes(2, "big")
+        header = data_header(len(content))
         nonce = (self.iv ^ self.sequence).to_bytes(12, "big")
         self.sequence += 1
         return header + self.encrypt(nonce, b"".join((content, _CONTENT_TYPES[kind])), header)
 
-    def seal_records(self, contents: Iterable[list[Buffer]], sizes: list[int]) -> list[bytearray]:
+    def seal_records(self, inners: Iterator[bytes], sizes: list[int]) -> list[bytearray]:
         """Several records of application data, sealed where they will lie.
 
         Args:
-            contents: for each record the pieces of its content.
+            inners: for each record its content, and `DATA` behind it.
             sizes: for each record the bytes of its content.
 
         Returns:
@@ -128,26 +139,20 @@ class Sealer:
         """
         out: list[bytearray] = []
         encrypt_into = self._encrypt_into
-        iv = self.iv
-        sequence = self.sequence
-        view = memoryview(b"")
-        at = end = 0
-        for index, pieces in enumerate(contents):
-            if index % _BATCH == 0:
-                batch = sizes[index : index + _BATCH]
-                buffer = bytearray(sum(batch) + OVERHEAD * len(batch))
-                out.append(buffer)
-                view = memoryview(buffer)
-                end = 0
-            at = end
-            length = sizes[index] + 1 + TAG_LENGTH
-            end = at + HEADER_LENGTH + length
-            header = _DATA_HEADER + length.to_bytes(2, "big")
-            body = at + HEADER_LENGTH
-            view[at:body] = header
-            nonce = (iv ^ sequence).to_bytes(12, "big")
-            sequence += 1
-            encrypt_into(nonce, b"".join((*pieces, _DATA)), header, view[body:end])
+        iv, sequence = self.iv, self.sequence
+        for start in range(0, len(sizes), _BATCH):
+            batch = sizes[start : start + _BATCH]
+            buffer = bytearray(sum(batch) + OVERHEAD * len(batch))
+            out.append(buffer)
+            view = memoryview(buffer)
+            at = 0
+            for size in batch:
+                header = _FULL_HEADER if size == MAX_PLAINTEXT else data_header(size)
+                body = at + HEADER_LENGTH
+                view[at:body] = header
+                at += size + OVERHEAD
+                encrypt_into((iv ^ sequence).to_bytes(12, "big"), next(inners), header, view[body:at])
+                sequence += 1
         self.sequence = sequence
         return out
 
@@ -156,21 +161,30 @@ class Opener:
     """One key of the peer's direction.
 
     Attributes:
-        decrypt: the AEAD's function, under this key.
+        decrypt: the AEAD's function, under this key, as bare as its library has it.
+        fault: what `decrypt` raises where the tag does not fit.
         iv: the write IV as a number; with `sequence` it makes the nonce (section 5.3).
         sequence: records opened so far, and the number of the next.
     """
 
-    __slots__ = ("decrypt", "iv", "sequence")
+    __slots__ = ("decrypt", "fault", "iv", "sequence")
 
     def __init__(self, aead: AEAD, iv: bytes) -> None:
-        self.decrypt = aead.decrypt
+        self.decrypt = aead.bare_decrypt
+        self.fault = aead.bare_fault
         self.iv = int.from_bytes(iv, "big")
         self.sequence = 0
 
     def open(self, header: Buffer, body: Buffer) -> bytes:
         """The TLSInnerPlaintext of one record, authenticated with its header as it came. Raises BadTag."""
         sequence = self.sequence
-        plain = self.decrypt((self.iv ^ sequence).to_bytes(12, "big"), body, header)
+        try:
+            plain = self.decrypt((self.iv ^ sequence).to_bytes(12, "big"), body, header)
+        except self.fault:
+            raise self.refused() from None
         self.sequence = sequence + 1
         return plain
+
+    def refused(self) -> BadTag:
+        """What to make of a `fault`."""
+        return BadTag(f"record {self.sequence} under its key: the tag does not fit")

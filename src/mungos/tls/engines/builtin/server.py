@@ -41,7 +41,7 @@ from mungos.tls.engines.builtin.messages.extensions import (
     check_solicited,
     pack_alpn,
     pack_cookie,
-    pack_key_shares,
+    pack_key_share,
     pack_uints,
     parse_cookie,
     parse_offered_psks,
@@ -87,6 +87,8 @@ class ServerState(Enum):
     CONSUMED = "Consumed"
     COMPLETE = "Complete"
 
+    __hash__ = object.__hash__  # of a singleton, and quick: `STEPS` is asked for each message
+
 
 @dataclass(slots=True)
 class _Retry:
@@ -106,9 +108,9 @@ class ServerHandshake(Handshake):
         "_app_secrets",
         "_chain",
         "_client_secret",
+        "_early",
         "_group",
         "_master",
-        "_psk",
         "_public_key",
         "_resumed",
         "_retry",
@@ -128,7 +130,7 @@ class ServerHandshake(Handshake):
         self._server_name: str | None = None
         self._group = ""
         self._scheme: str | None = None
-        self._psk: bytes | None = None
+        self._early: EarlyStage | None = None  # from the ticket that was accepted
         self._resumed = False
         self._chain: tuple[bytes, ...] = ()
         self._public_key: PublicKey | None = None
@@ -233,13 +235,14 @@ class ServerHandshake(Handshake):
                 continue
             if not self._client_still_welcome(state):
                 continue
-            kdf = Kdf(prepared.provider, suite.hash)
+            kdf = prepared.kdfs[suite.hash]
             digest = self.transcript.digest_with(suite.hash, message[: -offered.binders_length])
-            expected = EarlyStage(kdf, state.psk).binder(digest)
+            early = EarlyStage(kdf, state.psk)
+            expected = early.binder(digest)
             # Section 4.2.11: "If this value is not present or does not validate, the server MUST abort".
             if not prepared.provider.constant_time_equal(offered.binders[index], expected):
                 raise BadFinished("the PSK's binder does not fit the ClientHello")
-            self._psk = state.psk
+            self._early = early
             # What nobody checks here is not shown as if it had been.
             self._chain = state.client_chain if prepared.client_auth != "none" else ()
             return index
@@ -264,7 +267,7 @@ class ServerHandshake(Handshake):
         """HelloRetryRequest (section 4.1.4)."""
         cookie = self.prepared.random(_COOKIE_LENGTH) if self.prepared.retry_cookie else None
         self._retry = _Retry(hello, suite, group, cookie)
-        self._psk = None
+        self._early = None
         self._chain = ()
         extensions: Extensions = {ExtensionType.key_share: GROUP_CODES[group].to_bytes(2, "big")}
         if cookie is not None:
@@ -294,7 +297,7 @@ class ServerHandshake(Handshake):
     ) -> ServerState:
         prepared = self.prepared
         self.suite = suite
-        self.kdf = kdf = Kdf(prepared.provider, suite.hash)
+        self.kdf = kdf = prepared.kdfs[suite.hash]
         self._group = group
         self._resumed = selected is not None
         self._server_name = offer.server_name
@@ -312,15 +315,15 @@ class ServerHandshake(Handshake):
         extensions: Extensions = {}
         if selected is not None:
             extensions[ExtensionType.pre_shared_key] = selected.to_bytes(2, "big")
-        # The entry of section 4.2.8 without the outer length that a client's list has.
-        extensions[ExtensionType.key_share] = pack_key_shares([(code, share)])[2:]
+        extensions[ExtensionType.key_share] = pack_key_share(code, share)
         extensions[ExtensionType.supported_versions] = TLS13.to_bytes(2, "big")
         answer = ServerHello(self._server_random(), hello.session_id, suite.code, extensions)
         self.send(answer.pack())
         if hello.session_id and self._retry is None:
             # Appendix D.4: right after the first handshake message.
             self.channel.send_change_cipher_spec()
-        stage = EarlyStage(kdf, self._psk).handshake(secret)
+        stage = (self._early or EarlyStage(kdf)).handshake(secret)
+        self._early = None
         digest = self.transcript.digest()
         self._client_secret = stage.client_traffic(digest)
         server_secret = stage.server_traffic(digest)
@@ -338,7 +341,7 @@ class ServerHandshake(Handshake):
             if asked:
                 self.send(self.certificate_request().pack())
             self._scheme = credential[1]
-            self.send_certificate(credential[0], credential[1], b"", SERVER_CONTEXT)
+            self.send_certificate(credential[0], credential[1], SERVER_CONTEXT)
         self.send(self.finished(server_secret))
         master = stage.master()
         digest = self.transcript.digest()

@@ -43,9 +43,10 @@ class TicketState:
         writer.uint(2, self.suite)
         writer.vector(1, self.psk)
         writer.uint(8, self.issued)
-        with writer.block(3):
-            for certificate in self.client_chain:
-                writer.vector(3, certificate)
+        chain = Writer()
+        for certificate in self.client_chain:
+            chain.vector(3, certificate)
+        writer.vector(3, chain.getvalue())
         return writer.getvalue()
 
     @classmethod

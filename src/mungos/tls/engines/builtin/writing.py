@@ -12,12 +12,14 @@ from mungos.tls.contract import WriteSide
 from mungos.tls.engines.builtin.key_schedule import Kdf
 from mungos.tls.engines.builtin.messages import KeyUpdate
 from mungos.tls.engines.builtin.records import (
+    DATA,
     MAX_PLAINTEXT,
     OVERHEAD,
     SMALL,
     SMALL_HEADERS,
     ContentType,
     Sealer,
+    data_header,
     plain_record,
 )
 from mungos.tls.engines.builtin.suites import Suite
@@ -27,7 +29,8 @@ __all__ = ["WritingHalf"]
 _WARNING, _FATAL = 1, 2
 _WARNINGS = frozenset({AlertDescription.close_notify, AlertDescription.user_canceled})
 _CHANGE_CIPHER_SPEC = b"\x01"
-_LEAST_UNSENT = MAX_PLAINTEXT + OVERHEAD
+_FULL_RECORD = MAX_PLAINTEXT + OVERHEAD  # bytes on the wire
+_LEAST_UNSENT = _FULL_RECORD
 
 
 class WritingHalf:
@@ -74,20 +77,19 @@ class WritingHalf:
             if self._closed_here:
                 raise Closed("write after close_notify")
             return 0
-        if len(parts) == 1:
-            # The common case, spelled out because it is the hot path: one small record.
-            content = parts[0]
-            size = len(content)
-            unsent = self.unsent + size + OVERHEAD
-            sequence = sealer.sequence
-            if 0 < size <= SMALL and unsent <= self._max_unsent and sequence < sealer.limit:
-                sealer.sequence = sequence + 1
-                header = SMALL_HEADERS[size]
-                inner = content + b"\x17" if type(content) is bytes else b"".join((content, b"\x17"))
-                nonce = (sealer.iv ^ sequence).to_bytes(12, "big")
-                self._outgoing.append(header + sealer.encrypt(nonce, inner, header))
-                self.unsent = unsent
-                return size
+        # The common case, spelled out because it is the hot path: one record.
+        content = parts[0] if len(parts) == 1 else None
+        size = len(content) if content is not None else sum(map(len, parts))
+        unsent = self.unsent + size + OVERHEAD
+        sequence = sealer.sequence
+        if 0 < size <= MAX_PLAINTEXT and unsent <= self._max_unsent and sequence < sealer.limit:
+            sealer.sequence = sequence + 1
+            header = SMALL_HEADERS[size] if size <= SMALL else data_header(size)
+            inner = content + DATA if type(content) is bytes else b"".join((*parts, DATA))
+            nonce = (sealer.iv ^ sequence).to_bytes(12, "big")
+            self._outgoing.append(header + sealer.encrypt(nonce, inner, header))
+            self.unsent = unsent
+            return size
         return self._write_records(sealer, parts)
 
     def take(self, limit: int) -> list[Buffer]:
@@ -205,34 +207,28 @@ class WritingHalf:
         self.unsent += len(record)
 
     def _write_records(self, sealer: Sealer, parts: Sequence[Buffer]) -> int:
-        left = total = sum(map(len, parts))
+        total = sum(map(len, parts))
         room = self._max_unsent - self.unsent
-        sizes: list[int] = []
-        while left:
-            size = min(left, MAX_PLAINTEXT)
-            room -= size + OVERHEAD
-            if room < 0:
-                break
-            sizes.append(size)
-            left -= size
+        full, rest = divmod(total, MAX_PLAINTEXT)
+        fitting = min(full, max(room, 0) // _FULL_RECORD)
+        sizes = [MAX_PLAINTEXT] * fitting
+        if fitting == full and 0 < rest <= room - fitting * _FULL_RECORD - OVERHEAD:
+            sizes.append(rest)
         if not sizes:
             return 0
         if sealer.sequence + len(sizes) > sealer.limit:
             sealer = self.update_keys(requested=False)
-        for buffer in sealer.seal_records(_cut(parts, sizes), sizes):
+        for buffer in sealer.seal_records(_inners(parts, sizes), sizes):
             self._queue(buffer)
-        return total - left
+        return sum(sizes)
 
 
-def _cut(parts: Sequence[Buffer], sizes: list[int]) -> Iterator[list[Buffer]]:
-    """The pieces of `parts` that make up records of `sizes` bytes."""
-    if len(sizes) == 1 and sizes[0] == sum(map(len, parts)):
-        yield list(parts)
-        return
+def _inners(parts: Sequence[Buffer], sizes: list[int]) -> Iterator[bytes]:
+    """The TLSInnerPlaintext (RFC 8446 section 5.2) of records with `sizes` bytes of `parts`."""
     if len(parts) == 1:
         view, at = memoryview(parts[0]), 0
         for size in sizes:
-            yield [view[at : at + size]]
+            yield b"".join((view[at : at + size], DATA))
             at += size
         return
     rest = iter(parts)
@@ -248,4 +244,5 @@ def _cut(parts: Sequence[Buffer], sizes: list[int]) -> Iterator[list[Buffer]]:
             taken = min(wanted, len(view))
             view = view[taken:]
             wanted -= taken
-        yield pieces
+        pieces.append(DATA)
+        yield b"".join(pieces)

@@ -55,10 +55,11 @@ class Certificate:
         """The message with its header."""
         writer = Writer()
         writer.vector(1, self.context)
-        with writer.block(3):
-            for entry in self.entries:
-                writer.vector(3, entry.certificate)
-                pack_extensions(writer, entry.extensions)
+        entries = Writer()
+        for entry in self.entries:
+            entries.vector(3, entry.certificate)
+            pack_extensions(entries, entry.extensions)
+        writer.vector(3, entries.getvalue())
         return frame(HandshakeType.certificate, writer.getvalue())
 
     @classmethod

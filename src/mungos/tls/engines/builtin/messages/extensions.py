@@ -20,6 +20,7 @@ __all__ = [
     "pack_alpn",
     "pack_cookie",
     "pack_extensions",
+    "pack_key_share",
     "pack_key_shares",
     "pack_offered_psks",
     "pack_server_name",
@@ -41,17 +42,30 @@ __all__ = [
     "parse_versions",
 ]
 
+_VISIBLE = bytes(range(0x21, 0x7F))
+
 Extensions = dict[int, bytes]
 """The type and the body of each extension, in the order of the wire."""
 
 
 def parse_extensions(reader: Reader, context: Context) -> Extensions:
     """Read the block; what does not belong into this message is an error."""
-    block = reader.block(2, "extensions")
+    block = reader.vector(2, "extensions")
+    end = len(block)
+    at = 0
     found: Extensions = {}
-    while block.left:
-        code = block.uint(2, "extension_type")
-        body = block.vector(2, "extension_data")
+    while at < end:
+        # Extension: uint16 extension_type, opaque extension_data<0..2^16-1>.
+        start = at + 4
+        if start > end:
+            raise DecodeError(f"{context.value}: {end - at} bytes are left over behind the extensions")
+        code = block[at] << 8 | block[at + 1]
+        at = start + (block[at + 2] << 8 | block[at + 3])
+        if at > end:
+            raise DecodeError(
+                f"{context.value}: {extension_name(code)} has {at - start} bytes, {end - start} are there"
+            )
+        body = block[start:at]
         # Section 4.2: "There MUST NOT be more than one extension of the same type" in a block.
         if code in found:
             raise IllegalParameter(f"{context.value}: {extension_name(code)} stands there twice")
@@ -66,10 +80,10 @@ def parse_extensions(reader: Reader, context: Context) -> Extensions:
 
 def pack_extensions(writer: Writer, extensions: Extensions) -> None:
     """Write the block."""
-    with writer.block(2):
-        for code, body in extensions.items():
-            writer.uint(2, code)
-            writer.vector(2, body)
+    block: list[bytes] = []
+    for code, body in extensions.items():
+        block += (code.to_bytes(2, "big"), len(body).to_bytes(2, "big"), body)
+    writer.vector(2, b"".join(block))
 
 
 def check_solicited(extensions: Extensions, offered: Collection[int], context: Context) -> None:
@@ -171,18 +185,17 @@ def parse_server_name(body: bytes) -> str | None:
         return None
     # RFC 6066 section 3: a host_name is ASCII, has no trailing dot, and is not an address.
     text = host.decode("latin-1")
-    if len(host) > 253 or not all("!" <= char <= "~" for char in text):
+    if len(host) > 253 or host.translate(None, _VISIBLE):
         raise IllegalParameter(f"server_name: {len(host)} bytes that are not a DNS host name")
     return text.lower()
 
 
 def pack_server_name(name: str) -> bytes:
     """server_name in a ClientHello (RFC 6066 section 3)."""
-    writer = Writer()
-    with writer.block(2):
-        writer.uint(1, 0)
-        writer.vector(2, name.encode("ascii"))
-    return writer.getvalue()
+    host = name.encode("ascii")
+    size = len(host)
+    # NameType.host_name is 0.
+    return b"".join(((size + 3).to_bytes(2, "big"), b"\0", size.to_bytes(2, "big"), host))
 
 
 def parse_alpn(body: bytes) -> list[bytes]:
@@ -198,10 +211,11 @@ def parse_alpn(body: bytes) -> list[bytes]:
 
 def pack_alpn(names: Sequence[bytes]) -> bytes:
     """application_layer_protocol_negotiation (RFC 7301 section 3.1)."""
+    block = Writer()
+    for name in names:
+        block.vector(1, name)
     writer = Writer()
-    with writer.block(2):
-        for name in names:
-            writer.vector(1, name)
+    writer.vector(2, block.getvalue())
     return writer.getvalue()
 
 
@@ -223,12 +237,15 @@ def parse_key_shares(body: bytes) -> dict[int, bytes]:
 
 def pack_key_shares(shares: Sequence[tuple[int, bytes]]) -> bytes:
     """key_share in a ClientHello (section 4.2.8)."""
+    entries = [pack_key_share(group, share) for group, share in shares]
     writer = Writer()
-    with writer.block(2):
-        for group, share in shares:
-            writer.uint(2, group)
-            writer.vector(2, share)
+    writer.vector(2, b"".join(entries))
     return writer.getvalue()
+
+
+def pack_key_share(group: int, share: bytes) -> bytes:
+    """key_share in a ServerHello, and each entry of a ClientHello's (section 4.2.8)."""
+    return b"".join((group.to_bytes(2, "big"), len(share).to_bytes(2, "big"), share))
 
 
 def parse_key_share(body: bytes) -> tuple[int, bytes]:
@@ -285,13 +302,15 @@ def parse_offered_psks(body: bytes) -> OfferedPsks:
 def pack_offered_psks(offer: OfferedPsks) -> bytes:
     """pre_shared_key in a ClientHello (section 4.2.11)."""
     writer = Writer()
-    with writer.block(2):
-        for psk in offer.identities:
-            writer.vector(2, psk.identity)
-            writer.uint(4, psk.obfuscated_age)
-    with writer.block(2):
-        for binder in offer.binders:
-            writer.vector(1, binder)
+    identities = Writer()
+    for psk in offer.identities:
+        identities.vector(2, psk.identity)
+        identities.uint(4, psk.obfuscated_age)
+    writer.vector(2, identities.getvalue())
+    binders = Writer()
+    for binder in offer.binders:
+        binders.vector(1, binder)
+    writer.vector(2, binders.getvalue())
     return writer.getvalue()
 
 

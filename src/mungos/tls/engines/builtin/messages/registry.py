@@ -78,6 +78,8 @@ class Context(Enum):
     CR = "CertificateRequest"
     NST = "NewSessionTicket"
 
+    __hash__ = object.__hash__  # of a singleton, and quick: `ALLOWED` is asked for each extension
+
 
 def _allowed() -> dict[int, frozenset[Context]]:
     table = {
