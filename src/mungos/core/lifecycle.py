@@ -190,6 +190,10 @@ class Lifecycle(ABC):
         """It stood on the ready list."""
 
     @abstractmethod
+    def after_events(self, now: float) -> None:
+        """Send what the turn's events left to send."""
+
+    @abstractmethod
     def on_timer(self, now: float) -> None:
         """Its entry in the heap came up."""
 

@@ -88,6 +88,8 @@ class Manager:
     Attributes:
         now: the instant of the present turn, seconds on the wire's clock.
         ledger: what is alive.
+        gathering, gathered: whether connections put off sending until all that is ready was read, and those
+            that did.
         connections, listeners: by number.
     """
 
@@ -119,6 +121,8 @@ class Manager:
         self._ended: deque[Lifecycle | DatagramConnection] = deque()
         self._next_id = 0
         self._in_turn = False
+        self.gathering = False
+        self.gathered: list[Lifecycle] = []
         self._raise: BaseException | None = None
         self._closing: Closing | None = None
         self._closed = False
@@ -448,6 +452,9 @@ class Manager:
         self._in_turn = True
         try:
             table = self._table
+            # All are read before any is answered: a peer that is woken by its answer finds the others coming,
+            # where one that is woken for each costs both sides a wake-up apiece.
+            self.gathering = len(events) > 1
             for fd, mask in events:
                 watcher = table.get(fd)
                 if watcher is not None:
@@ -455,6 +462,8 @@ class Manager:
                         watcher.on_io(mask, now)
                     except Exception as error:  # noqa: BLE001 - a defect ends what it struck, not the loop
                         self._defect(watcher, error)
+            if self.gathering:
+                self._send_what_gathered(now)
             timers = self._timers
             if timers.earliest() <= now:
                 self._wake_sleepers(now)
@@ -480,6 +489,15 @@ class Manager:
         if self._raise is not None:
             failure, self._raise = self._raise, None
             raise failure
+
+    def _send_what_gathered(self, now: float) -> None:
+        self.gathering = False
+        gathered, self.gathered = self.gathered, []
+        for connection in gathered:
+            try:
+                connection.after_events(now)
+            except Exception as error:  # noqa: BLE001 - as in _turn
+                self._defect(connection, error)
 
     def _wake_sleepers(self, now: float) -> None:
         due = []

@@ -278,7 +278,16 @@ class Stream(Lifecycle):
             return
         finally:
             self._pumping = False
-        self._after(now)
+        manager = self.manager
+        if manager.gathering:
+            manager.gathered.append(self)
+        else:
+            self._after(now)
+
+    def after_events(self, now: float) -> None:
+        """What `_pump` put off."""
+        if self.phase is not _CLOSED:
+            self._after(now)
 
     def _after(self, now: float) -> None:
         """After events: send, end, and see to the next deadline."""
