@@ -134,7 +134,10 @@ def test_any_bytes_end_in_a_consistent_state(data: bytes, size: int) -> None:
 def test_noise_is_answered_with_an_error_or_not_at_all(data: bytes) -> None:
     _, statuses, server = through_server(data, 1 << 20, ok)
     consistent(server)
-    assert all(status in {400, 414, 431, 501, 505} for status in statuses)
+    errors = [status for status in statuses if status not in {200, 405}]
+    # Noise may happen to be a request: those, and only those, are answered as one.
+    assert len(statuses) - len(errors) <= server.kinds.count("request")
+    assert all(status in {400, 414, 431, 501, 505} for status in errors)
 
 
 def through_client(data: bytes, size: int, truncated: bool) -> tuple[list[Note], Client]:
