@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from mungos.cli.demo_ends import EchoServer, End, describe
 from mungos.cli.demo_payloads import SIZES, binary, first_difference, sized, text
@@ -69,7 +69,7 @@ class Demo:
     clock: Callable[[], float] = time.monotonic
     server: Callable[[], EchoServer] = EchoServer
     on_change: Callable[[], None] = lambda: None
-    result: RunResult = None  # type: ignore[assignment]  # set in __post_init__
+    result: RunResult = field(init=False)
     playing: _Pair | None = None
     began: float = 0.0
 

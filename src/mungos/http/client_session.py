@@ -637,14 +637,6 @@ class ClientSession(Outgoing):
         self._read = _FAILURE
         self._wake()
 
-    def _push(self, data: bytes) -> None:
-        self._out.append(data)
-        self.unsent += len(data)
-
-    def _wake(self) -> None:
-        if self.wake is not None:
-            self.wake()
-
     def _refuse(self, call: str) -> NoReturn:
         unasked = self._read == _REQUEST and self._buffer
         if self.ended or not self._accepting or self._last or self._input_ended or unasked:

@@ -50,11 +50,18 @@ class Outgoing:
             out = head
         if self._pull_when_low and self.unsent <= self._high:
             self._pull_when_low = False
-            if self.wake is not None:
-                self.wake()
+            self._wake()
         return out
 
     def _drop_output(self) -> None:
         """Nobody takes it any more."""
         self._out = []
         self.unsent = 0
+
+    def _push(self, data: bytes) -> None:
+        self._out.append(data)
+        self.unsent += len(data)
+
+    def _wake(self) -> None:
+        if self.wake is not None:
+            self.wake()

@@ -826,14 +826,6 @@ class ServerSession(Outgoing):
         self._read = _FAILURE
         self._wake()
 
-    def _push(self, data: bytes) -> None:
-        self._out.append(data)
-        self.unsent += len(data)
-
-    def _wake(self) -> None:
-        if self.wake is not None:
-            self.wake()
-
     def _refuse(self, call: str) -> NoReturn:
         if self.ended:
             raise Closed(f"{call}: the session has ended")
