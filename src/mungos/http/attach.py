@@ -17,7 +17,15 @@ from mungos.http.server_session import ServerSession
 from mungos.tls import ClientConfig, ServerConfig
 from mungos.url import URL, parse
 
-__all__ = ["ClientConnection", "DateClock", "ServerConnection", "connect", "listen", "with_alpn"]
+__all__ = [
+    "DEFAULT_CLIENT",
+    "ClientConnection",
+    "DateClock",
+    "ServerConnection",
+    "connect",
+    "listen",
+    "with_alpn",
+]
 
 Config = TypeVar("Config", ClientConfig, ServerConfig)
 
@@ -25,7 +33,8 @@ _ALPN = ("http/1.1",)
 _configured: weakref.WeakKeyDictionary[ClientConfig | ServerConfig, ClientConfig | ServerConfig] = (
     weakref.WeakKeyDictionary()
 )
-_DEFAULT_CLIENT = ClientConfig(alpn=_ALPN)
+DEFAULT_CLIENT = ClientConfig(alpn=_ALPN)
+"""For clients of HTTP and WebSocket that name no configuration: one for all, so that engines share it."""
 
 
 class DateClock:
@@ -153,7 +162,7 @@ def connect(
     """
     target = _checked(parse(url) if isinstance(url, str) else url)
     if target.secure:
-        tls = _DEFAULT_CLIENT if tls is None else with_alpn(tls)
+        tls = DEFAULT_CLIENT if tls is None else with_alpn(tls)
     connection = manager.connect(
         target,
         handler,

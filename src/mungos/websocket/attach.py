@@ -8,8 +8,8 @@ from typing import TypedDict, Unpack, cast
 from mungos.addresses import AccessList
 from mungos.core import Connection, Limits, Listener, Manager
 from mungos.errors import Misuse
+from mungos.http.attach import DEFAULT_CLIENT, with_alpn
 from mungos.http.attach import ServerConnection as HTTPServerConnection
-from mungos.http.attach import with_alpn
 from mungos.http.events import Request
 from mungos.tls import ClientConfig, ServerConfig
 from mungos.url import URL, parse
@@ -18,8 +18,6 @@ from mungos.websocket.handshake import Rejection
 from mungos.websocket.server_session import ServerSession
 
 __all__ = ["ClientConnection", "ServerConnection", "connect", "listen", "upgrade"]
-
-_DEFAULT_CLIENT = ClientConfig(alpn=("http/1.1",))
 
 
 class _Session(TypedDict, total=False):
@@ -162,7 +160,7 @@ def connect(
     """
     target = _checked(parse(url) if isinstance(url, str) else url)
     if target.secure:
-        tls = _DEFAULT_CLIENT if tls is None else with_alpn(tls)
+        tls = DEFAULT_CLIENT if tls is None else with_alpn(tls)
     connection = manager.connect(
         target,
         handler,
