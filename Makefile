@@ -5,17 +5,18 @@ PYTEST_ARGS ?=
 PROCESSES ?= 2
 BENCH_ARGS ?=
 FUZZ_ARGS ?= all --seconds 10
+MUTANTS_ARGS ?=
 
 VENV := .venv
 BENCH_VENV := .venv-bench
 BIN := $(VENV)/bin
 BENCH_BIN := $(BENCH_VENV)/bin
 PIP_INSTALL := -m pip install --quiet --no-input --disable-pip-version-check
-CHECKED := $(wildcard src tests benchmarks examples fuzz scripts)
+CHECKED := $(wildcard src tests benchmarks examples fuzz mutants scripts)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-s390x lint bench bench-tls fuzz nightly clean
+.PHONY: help run test test-s390x lint bench bench-tls fuzz mutants-tls nightly clean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -43,6 +44,9 @@ bench-tls: $(BENCH_VENV)/.installed ## measure the built-in TLS beside ssl (BENC
 
 fuzz: $(VENV)/.installed-fuzz ## any bytes into every decoder and handshake (FUZZ_ARGS="--help")
 	$(BIN)/python -m fuzz $(FUZZ_ARGS)
+
+mutants-tls: $(VENV)/.installed-test ## delete each branch of TLS that refuses something: a test must notice (MUTANTS_ARGS="--help")
+	$(BIN)/python -m mutants $(MUTANTS_ARGS)
 
 nightly: export MUNGOS_HYPOTHESIS_PROFILE := nightly
 nightly: export MUNGOS_TEST_TIME_FACTOR := 12
