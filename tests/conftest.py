@@ -6,6 +6,7 @@ Environment:
     MUNGOS_HYPOTHESIS_PROFILE: `default`, `s390x` (a tenth of the examples), `nightly` (ten times as many).
     MUNGOS_FOREIGN_PROGRAMS: the foreign programs that are there, separated by commas; tests marked for
         others, or for none by name, are deselected. Unset: all are expected.
+    MUNGOS_TEST_ENGINES: the TLS engines to test, separated by commas; tests of others are deselected.
     CI: when it is "true", a missing foreign program fails its test instead of skipping it, unless it is one
         of `OPTIONAL`.
 
@@ -47,6 +48,7 @@ DEBIAN_PACKAGES = {
 OPTIONAL = frozenset({"java"})
 SEARCHED = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
+TLS_ENGINES = frozenset({"builtin", "openssl", "wolfssl", "mbedtls"})
 TIME_FACTOR = float(os.environ.get("MUNGOS_TEST_TIME_FACTOR", "1"))
 PROFILE = os.environ.get("MUNGOS_HYPOTHESIS_PROFILE", "default")
 EXAMPLES_FACTOR = {"default": 1.0, "s390x": 0.1, "nightly": 10.0}
@@ -105,6 +107,7 @@ def pytest_report_header(config: pytest.Config) -> str:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     _deselect_foreign(config, items)
+    _deselect_engines(config, items)
     limit = float(config.getini("timeout") or 0)
     for item in items:
         if TIME_FACTOR != 1:
@@ -127,6 +130,27 @@ def _deselect_foreign(config: pytest.Config, items: list[pytest.Item]) -> None:
     if dropped:
         config.hook.pytest_deselected(items=dropped)
         items[:] = kept
+
+
+def _deselect_engines(config: pytest.Config, items: list[pytest.Item]) -> None:
+    listed = os.environ.get("MUNGOS_TEST_ENGINES")
+    if listed is None:
+        return
+    if unknown := set(listed.split(",")) - TLS_ENGINES:
+        raise pytest.UsageError(f"MUNGOS_TEST_ENGINES: {', '.join(sorted(unknown))} is no TLS engine")
+    others = TLS_ENGINES.difference(listed.split(","))
+    dropped = [item for item in items if not others.isdisjoint(_engines_of(item))]
+    if dropped:
+        config.hook.pytest_deselected(items=dropped)
+        items[:] = [item for item in items if others.isdisjoint(_engines_of(item))]
+
+
+def _engines_of(item: pytest.Item) -> set[str]:
+    """The engines that a test's parameters name."""
+    parameters = getattr(item, "callspec", None)
+    if parameters is None:
+        return set()
+    return {value for value in parameters.params.values() if isinstance(value, str) and value in TLS_ENGINES}
 
 
 def _stretch_deadline(item: pytest.Item, limit: float) -> None:

@@ -183,3 +183,26 @@ def test_conftest_stacks_are_printed_on_sigusr1(
     done = inner("import os, signal\ndef test_asks_for_stacks(): os.kill(os.getpid(), signal.SIGUSR1)\n")
     assert "1 passed" in done.stdout
     assert "in test_asks_for_stacks" in done.stderr
+
+
+ENGINE_TESTS = """
+import pytest
+@pytest.mark.parametrize("engine", ["builtin", "openssl"])
+def test_with(engine): pass
+def test_without(): pass
+"""
+
+
+def test_conftest_tests_of_other_engines_are_left_out(
+    inner: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    assert "3 passed" in inner(ENGINE_TESTS).stdout
+    assert "2 passed, 1 deselected" in inner(ENGINE_TESTS, MUNGOS_TEST_ENGINES="builtin").stdout
+
+
+def test_conftest_an_unknown_engine_is_an_error_and_not_an_empty_choice(
+    inner: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    done = inner(ENGINE_TESTS, MUNGOS_TEST_ENGINES="opensl")
+    assert done.returncode != 0
+    assert "opensl is no TLS engine" in done.stdout + done.stderr
