@@ -4,31 +4,33 @@ The core is here; protocols are in `mungos.http` and `mungos.websocket`, TLS's c
 exceptions in `mungos.errors`.
 """
 
-from mungos.addresses import AccessList
-from mungos.core import (
-    Closed,
-    CloseKind,
-    CloseReason,
-    CloseReport,
-    Closing,
-    Connection,
-    Datagram,
-    DatagramConnection,
-    DatagramError,
-    Ended,
-    Host,
-    Limits,
-    Listener,
-    Manager,
-    Opened,
-    Phase,
-    ReadSide,
-    Received,
-    Timer,
-    Writable,
-    WriteSide,
-    close_all,
-)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mungos.addresses import AccessList
+    from mungos.core import (
+        Closed,
+        CloseKind,
+        CloseReason,
+        CloseReport,
+        Closing,
+        Connection,
+        Datagram,
+        DatagramConnection,
+        DatagramError,
+        Ended,
+        Host,
+        Limits,
+        Listener,
+        Manager,
+        Opened,
+        Phase,
+        ReadSide,
+        Received,
+        Timer,
+        Writable,
+        WriteSide,
+        close_all,
+    )
 
 __version__ = "0.1.0"
 
@@ -57,3 +59,18 @@ __all__ = [
     "WriteSide",
     "close_all",
 ]
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        # The core is large, and the lab, which starts programs in milliseconds, lives here without it.
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib  # noqa: PLC0415
+
+        home = importlib.import_module("mungos.addresses" if name == "AccessList" else "mungos.core")
+        globals()[name] = value = getattr(home, name)
+        return value
+
+    def __dir__():
+        return sorted({*globals(), *__all__})

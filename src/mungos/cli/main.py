@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from typing import NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn  # whose import would take as long as Python's own start
 
 __all__ = ["main"]
 
@@ -13,6 +15,14 @@ _NEEDED = ("click", "rich")
 
 def main() -> NoReturn:
     """Run the command line with `sys.argv`, and exit with its status."""
+    if sys.argv[1:3] == ["lab", "run"]:
+        from mungos.cli.lab_run_start import leave, start  # noqa: PLC0415 - what it runs waits for each import
+
+        status = start(sys.argv[3:])
+        if status is not None:
+            leave(status)
+    import importlib.util  # noqa: PLC0415
+
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:
         print(

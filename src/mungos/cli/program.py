@@ -25,6 +25,7 @@ _COMMANDS = {
     "connect": ("mungos.cli.connect", "Join standard input and output to a peer."),
     "engines": ("mungos.cli.engines", "List the TLS engines, and why one is missing."),
     "demo": ("mungos.cli.demo", "See Mungos at work on your own machine."),
+    "lab": ("mungos.cli.lab", "Run any program under watch, and learn why it does not end."),
 }
 
 

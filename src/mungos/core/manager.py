@@ -754,3 +754,13 @@ def _listening_address(url: URL) -> Address:
 
 def _with_port(url: URL, port: int) -> URL:
     return url if url.transport == "unix" else URL(url.scheme, url.host, port, url.path, url.query)
+
+
+def _answer_the_lab(directory: str) -> None:
+    from mungos.core import account  # noqa: PLC0415 - nothing of it is read where there is no lab
+
+    account.arm(_managers, directory)
+
+
+if _lab := os.environ.get("MUNGOS_LAB"):
+    _answer_the_lab(_lab)

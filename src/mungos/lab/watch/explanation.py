@@ -1,0 +1,101 @@
+"""The autopsy and its findings, while the output goes on being read."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+from collections.abc import Callable, Iterable, Iterator
+from types import FrameType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mungos.lab.facts import Autopsy
+    from mungos.lab.findings.contract import Case
+    from mungos.lab.record import Finding
+
+__all__ = ["dissect", "reading_meanwhile", "reason", "warm_up"]
+
+BUDGET = 0.7  # seconds for the autopsy of native programs
+BUDGET_EMULATED = 10.0
+
+
+def warm_up() -> None:
+    """Import what an explanation needs, while there is still time: it is wanted within a second."""
+    import mungos.lab.autopsy  # noqa: PLC0415 - a run that passes needs none
+    import mungos.lab.findings  # noqa: F401, PLC0415
+
+
+def dissect(
+    root: int, *, at: float, init: str, own: frozenset[int], emulated: bool
+) -> tuple[Autopsy | None, str]:
+    """Examine the tree below `root`, before anything in it is ended.
+
+    Args:
+        root: process number of its top.
+        at: seconds since the command was started.
+        init: who is process 1.
+        own: processes of the lab, which are left out.
+        emulated: it may take longer.
+
+    Returns:
+        The autopsy, and what went wrong with it.
+    """
+    try:
+        from mungos.lab.autopsy import examine  # noqa: PLC0415 - a run that passes needs none
+
+        budget = BUDGET_EMULATED if emulated else BUDGET
+        return examine([root], at=at, init=init, own=own, budget=budget), ""
+    except Exception as error:  # noqa: BLE001 - the verdict stands without it, and the tree has still to be ended
+        return None, f"the autopsy failed: {type(error).__name__}: {error}"
+
+
+def reason(case: Case) -> tuple[tuple[Finding, ...], str]:
+    """What the rules find in this case, and what went wrong with them."""
+    try:
+        from mungos.lab.findings import explain  # noqa: PLC0415 - a run that passes needs none
+
+        return explain(case), ""
+    except Exception as error:  # noqa: BLE001 - the facts and the verdict stand without it
+        return (), f"the findings failed: {type(error).__name__}: {error}"
+
+
+@contextlib.contextmanager
+def reading_meanwhile(descriptors: Iterable[int], read: Callable[[], None]) -> Iterator[None]:
+    """Have `read` called when one of the descriptors becomes readable: who writes to them is not held up.
+
+    The kernel says it by SIGIO, and so only the main thread can have it; elsewhere nothing is read meanwhile.
+    """
+    import threading  # noqa: PLC0415 - a run that passes needs none
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    reading = more = False
+
+    def wake(_number: int, _frame: FrameType | None) -> None:
+        nonlocal reading, more
+        more = True  # also while it reads: then it reads once more
+        while more and not reading:
+            reading, more = True, False
+            try:
+                read()
+            finally:
+                reading = False
+
+    before = signal.signal(signal.SIGIO, wake)
+    signal.siginterrupt(signal.SIGIO, False)
+    armed: list[int] = []
+    try:
+        for each in descriptors:
+            fcntl.fcntl(each, fcntl.F_SETOWN, os.getpid())
+            fcntl.fcntl(each, fcntl.F_SETFL, fcntl.fcntl(each, fcntl.F_GETFL) | os.O_ASYNC)
+            armed.append(each)
+        wake(0, None)
+        yield
+    finally:
+        for each in armed:
+            fcntl.fcntl(each, fcntl.F_SETFL, fcntl.fcntl(each, fcntl.F_GETFL) & ~os.O_ASYNC)
+        signal.signal(signal.SIGIO, before if before is not None else signal.SIG_DFL)
