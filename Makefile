@@ -6,6 +6,8 @@ PROCESSES ?= 2
 BENCH_ARGS ?=
 FUZZ_ARGS ?= all --seconds 10
 MUTANTS_ARGS ?=
+SOAK_ARGS ?= --times 1000 --busy
+NIGHTLY := .venv/bin/mungos lab run --network host --stall 600
 
 VENV := .venv
 BENCH_VENV := .venv-bench
@@ -16,7 +18,7 @@ CHECKED := $(wildcard src tests benchmarks examples fuzz mutants scripts)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-s390x lint bench bench-tls fuzz mutants-tls nightly clean
+.PHONY: help run test test-s390x lab-s390x lab-i386 lab-mips64el selftest soak lint bench bench-tls fuzz mutants-tls nightly clean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -27,8 +29,19 @@ run: $(VENV)/.installed ## the main job: everything opened, used, closed and acc
 test: $(VENV)/.installed-test ## all tests, natively (PYTEST_ARGS="-k name" for some)
 	$(BIN)/python -m pytest -n $(PROCESSES) $(PYTEST_ARGS)
 
-test-s390x: ## the tests of scripts/s390x/tests.txt on an emulated big-endian processor
-	scripts/s390x/test $(PYTEST_ARGS)
+test-s390x: lab-s390x ## the same as lab-s390x
+
+lab-s390x: ## all tests on an emulated big-endian processor
+lab-i386: ## all tests on a 32-bit processor
+lab-mips64el: ## all tests on a processor with other numbers of errors, options and signals
+lab-s390x lab-i386 lab-mips64el: $(VENV)/.installed
+	MUNGOS_CACHE=$(CURDIR)/.cache $(BIN)/python scripts/processors/run_tests.py $(@:lab-%=%) $(PYTEST_ARGS)
+
+selftest: $(VENV)/.installed-test ## the planted bugs under the lab, each repaired twin twenty times
+	MUNGOS_CACHE=$(CURDIR)/.cache $(BIN)/mungos lab selftest --twins 20
+
+soak: $(VENV)/.installed-test ## the same a thousand times, with every CPU busy (SOAK_ARGS="--times 1000 --busy")
+	MUNGOS_CACHE=$(CURDIR)/.cache $(BIN)/mungos lab selftest $(SOAK_ARGS)
 
 lint: $(VENV)/.installed-lint ## style, types, and who may import whom
 	$(BIN)/ruff check .
@@ -45,18 +58,21 @@ bench-tls: $(BENCH_VENV)/.installed ## measure the built-in TLS beside ssl (BENC
 fuzz: $(VENV)/.installed-fuzz ## any bytes into every decoder and handshake (FUZZ_ARGS="--help")
 	$(BIN)/python -m fuzz $(FUZZ_ARGS)
 
-mutants-tls: $(VENV)/.installed-test ## delete each branch of TLS that refuses something: a test must notice (MUTANTS_ARGS="--help")
+mutants-tls: $(VENV)/.installed-lint ## delete each branch of TLS that refuses something: a test must notice (MUTANTS_ARGS="--help")
 	$(BIN)/python -m mutants $(MUTANTS_ARGS)
 
 nightly: export MUNGOS_HYPOTHESIS_PROFILE := nightly
 nightly: export MUNGOS_TEST_TIME_FACTOR := 12
-nightly: ## everything, with many more examples, each stage under a deadline
-	$(PYTHON) scripts/watchdog.py --deadline 600 -- $(MAKE) lint
-	$(PYTHON) scripts/watchdog.py --deadline 7200 -- $(MAKE) test
-	$(PYTHON) scripts/watchdog.py --deadline 7200 -- $(MAKE) test-s390x
-	$(PYTHON) scripts/watchdog.py --deadline 300 -- $(MAKE) run
+nightly: $(VENV)/.installed-lint ## everything, with many more examples, each stage under the lab
+	$(NIGHTLY) --deadline 600 -- $(MAKE) lint
+	$(NIGHTLY) --deadline 7200 -- $(MAKE) test
+	$(NIGHTLY) --deadline 7200 -- $(MAKE) lab-s390x
+	$(NIGHTLY) --deadline 3600 -- $(MAKE) lab-i386
+	$(NIGHTLY) --deadline 7200 -- $(MAKE) lab-mips64el
+	$(NIGHTLY) --deadline 7200 -- $(MAKE) mutants-tls
+	$(NIGHTLY) --deadline 300 -- $(MAKE) run
 
-clean: ## remove everything that was built, the environments and the s390x root too
+clean: ## remove everything that was built, the environments and the processors' roots too
 	rm -rf $(VENV) $(BENCH_VENV) .cache build dist src/*.egg-info
 	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find src tests scripts $(wildcard benchmarks examples fuzz) -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
@@ -10,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from mungos.lab.processors import ARCHITECTURES
+
 ROOT = Path(__file__).parents[2]
-SHELL_SCRIPTS = [
-    ROOT / ".ci" / "run",
-    *(ROOT / "scripts" / "s390x" / name for name in ("build_root", "run_in", "test")),
-]
+SHELL_SCRIPTS = [ROOT / ".ci" / "run"]
 
 
 @pytest.mark.parametrize("path", SHELL_SCRIPTS, ids=lambda path: path.name)
@@ -24,25 +24,45 @@ def test_shell_scripts_parse_and_stop_at_the_first_failure(path: Path) -> None:
     assert "\nset -euo pipefail\n" in path.read_text()
 
 
-@pytest.mark.parametrize("name", ["packages.txt", "tests.txt"])
-def test_lists_for_s390x_are_sorted_and_name_each_thing_once(name: str) -> None:
-    lines = (ROOT / "scripts" / "s390x" / name).read_text().splitlines()
+def test_packages_of_the_roots_are_sorted_and_named_once() -> None:
+    lines = (ROOT / "scripts" / "processors" / "packages.txt").read_text().splitlines()
     entries = [line for line in lines if line and not line.startswith("#")]
     assert entries
     assert entries == sorted(set(entries))
 
 
-def test_nothing_is_emulated_as_process_1() -> None:
-    # A fatal signal that an emulated process 1 sends to itself is dropped, and it waits for ever.
-    alone = ["unshare", "--user", "--map-root-user", "--pid", "--fork"]
-    if subprocess.run([*alone, "true"], capture_output=True, check=False).returncode != 0:
-        pytest.skip("no user namespaces here")
-    done = subprocess.run(
-        [*alone, str(ROOT / "scripts" / "s390x" / "run_in"), "/nowhere", "true"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 2
-    assert "must not be process 1" in done.stderr
+def left_out() -> dict[str, object]:
+    with (ROOT / "scripts" / "processors" / "left_out.toml").open("rb") as file:
+        return tomllib.load(file)
+
+
+def test_what_is_left_out_on_other_processors_exists_and_has_a_reason() -> None:
+    entries = left_out()["left_out"]
+    assert isinstance(entries, list)
+    for entry in entries:
+        assert set(entry) <= {"tests", "programs", "processors", "reason"}
+        assert len(entry["reason"]) > 10
+        assert entry.get("tests") or entry.get("programs")
+        for processor in entry.get("processors", ()):
+            assert processor in ARCHITECTURES
+        for path in entry.get("tests", ()):
+            name, _, function = path.partition("::")
+            assert list(ROOT.glob(name)), path
+            if function:
+                assert f"def {function}(" in (ROOT / name).read_text(), path
+
+
+def test_every_foreign_program_is_in_the_roots_or_left_out_with_its_reason() -> None:
+    found: set[str] = set()
+    for path in (ROOT / "tests").rglob("test_*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "pytest.mark.foreign":
+                found |= {str(part.value) for part in node.args if isinstance(part, ast.Constant)}
+    known = left_out()
+    assert isinstance(known["left_out"], list)
+    listed = {program for entry in known["left_out"] for program in entry.get("programs", ())}
+    assert isinstance(known["present_programs"], list)
+    assert found - set(known["present_programs"]) == listed
 
 
 def groups_in(folder: Path, pyproject: str, *names: str) -> subprocess.CompletedProcess[str]:
@@ -73,9 +93,9 @@ def test_dependency_groups_that_make_no_sense_are_refused(tmp_path: Path, text: 
     assert complaint in done.stderr
 
 
-def test_the_packages_for_s390x_satisfy_what_the_tests_import() -> None:
+def test_the_packages_of_the_roots_satisfy_what_the_tests_import() -> None:
     with (ROOT / "pyproject.toml").open("rb") as file:
         settings = tomllib.load(file)
-    listed = (ROOT / "scripts" / "s390x" / "packages.txt").read_text().split()
+    listed = (ROOT / "scripts" / "processors" / "packages.txt").read_text().split()
     for requirement in settings["dependency-groups"]["test"]:
         assert f"python3-{requirement.split('>')[0]}" in listed

@@ -6,7 +6,7 @@ when every one that could wake a member is a member itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from mungos.lab.facts import Descriptor, Holder, Process, Socket, Thread
@@ -45,6 +45,7 @@ class Scene:
         self._ends: dict[tuple[int, str], list[Holder]] = {}
         self._opposite: dict[int, tuple[Holder, ...]] = {}
         self._unnamed: dict[int, Socket] = {}
+        self._halves: dict[int, int] | None = None
         self._same: dict[int, list[Holder]] = {}
         self._by_address: dict[tuple[str, str], list[tuple[Process, Descriptor, Socket]]] = {}
         for process in every:
@@ -58,7 +59,8 @@ class Scene:
             for end in ("read", "write") if each.pipe.end == "both" else (each.pipe.end,):
                 self._ends.setdefault((each.pipe.inode, end), []).append(held)
         if each.socket is not None:
-            if each.socket.family == "unix" and not each.socket.local and not each.socket.remote:
+            unnamed = each.socket.family == "unix" and not each.socket.local and not each.socket.remote
+            if unnamed and each.socket.state == "ESTABLISHED":
                 self._unnamed[each.socket.inode] = each.socket
             self._same.setdefault(each.socket.inode, []).append(held)
             key = (each.socket.local, each.socket.remote)
@@ -101,13 +103,10 @@ class Scene:
 
     def _guessed(self, socket: Socket) -> list[Holder]:
         """Who holds the other half of an unnamed socket pair, by its number: the halves are made together."""
-        if socket.family != "unix" or socket.local or socket.remote or socket.state != "ESTABLISHED":
-            return []
-        for inode in (socket.inode + 1, socket.inode - 1):
-            other = self._unnamed.get(inode)
-            if other is not None and not other.peer_known:
-                return self.sharing(other)
-        return []
+        if self._halves is None:
+            self._halves = _paired(inode for inode, each in self._unnamed.items() if not each.peer_known)
+        other = self._halves.get(socket.inode)
+        return self.sharing(self._unnamed[other]) if other is not None else []
 
     def pairs(self, socket: Socket) -> list[tuple[Process, Descriptor, Socket]]:
         """The opposite sockets of a connection that processes of the tree hold."""
@@ -208,6 +207,22 @@ class Scene:
             seen |= front
             level += bool(front)
         return level
+
+
+def _paired(inodes: Iterable[int]) -> dict[int, int]:
+    """Each with its neighbour, in runs of consecutive numbers of even length; an odd one tells nothing."""
+    runs: list[list[int]] = []
+    for inode in sorted(inodes):
+        if runs and runs[-1][-1] == inode - 1:
+            runs[-1].append(inode)
+        else:
+            runs.append([inode])
+    found: dict[int, int] = {}
+    for run in runs:
+        if len(run) % 2 == 0:
+            for first, second in zip(run[::2], run[1::2], strict=True):
+                found |= {first: second, second: first}
+    return found
 
 
 def _components(edges: dict[int, set[int]]) -> list[set[int]]:

@@ -1,6 +1,6 @@
-"""Mungos on the emulated processor against a native openssl, both ways: two ends built alike prove little.
+"""Mungos on another processor against a native openssl, both ways: two ends built alike prove little.
 
-    python3 scripts/s390x/native_openssl.py ROOT [--engine NAME]...
+    python3 scripts/processors/native_openssl.py ARCHITECTURE [--engine NAME]...
 
 Exit status: 0 when every exchange was right, 1 when one was not.
 """
@@ -18,7 +18,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
+from mungos.lab.processors import wrap
+
 _MAKE = [
     "openssl",
     "req",
@@ -54,9 +55,9 @@ _GET = ["python3", "-m", "mungos", "get"]
 PATIENCE = 90.0  # seconds for one exchange: a start of the emulated program alone takes several
 
 
-def in_root(root: str, *command: str) -> list[str]:
-    """The command line that runs `command` on the emulated processor."""
-    return [str(HERE / "run_in"), root, *command]
+def in_root(architecture: str, *command: str) -> list[str]:
+    """The command line that runs `command` on the other processor."""
+    return list(wrap(architecture, command))
 
 
 @contextlib.contextmanager
@@ -96,7 +97,7 @@ def free_port() -> int:
         return port
 
 
-def emulated_client(root: str, engine: str, shown: str, folder: Path) -> str:
+def emulated_client(architecture: str, engine: str, shown: str, folder: Path) -> str:
     """Our client gets a page from `openssl s_server`."""
     port = free_port()
     serve = ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-WWW", "-quiet"]
@@ -106,7 +107,7 @@ def emulated_client(root: str, engine: str, shown: str, folder: Path) -> str:
                 break
         got = subprocess.run(
             in_root(
-                root,
+                architecture,
                 *_GET,
                 f"https://localhost:{port}/page.txt",
                 f"--cacert={shown}/cert.pem",
@@ -123,9 +124,11 @@ def emulated_client(root: str, engine: str, shown: str, folder: Path) -> str:
     return ""
 
 
-def emulated_server(root: str, engine: str, shown: str, folder: Path) -> str:
+def emulated_server(architecture: str, engine: str, shown: str, folder: Path) -> str:
     """`openssl s_client` gets a page from our server."""
-    command = in_root(root, "python3", "-m", "mungos", "serve", shown, "--listen", "https://127.0.0.1:0")
+    command = in_root(
+        architecture, "python3", "-m", "mungos", "serve", shown, "--listen", "https://127.0.0.1:0"
+    )
     command += ["--tls-cert", f"{shown}/cert.pem", "--tls-key", f"{shown}/key.pem", "--tls-engine", engine]
     with running([*command, "--quiet"], stdout=subprocess.PIPE) as server:
         if server.stdout is None:
@@ -153,7 +156,7 @@ def main() -> int:
     """Run every exchange and print a line for each."""
     os.environ["PYTHONPATH"] = "src"  # the root has no Mungos installed
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("root")
+    parser.add_argument("architecture")
     parser.add_argument("--engine", action="append", default=[])
     options = parser.parse_args()
     failed = 0
@@ -169,7 +172,7 @@ def main() -> int:
         (folder / "page.txt").write_text(secrets.token_hex(100_000))
         for engine in options.engine or ["openssl"]:
             for exchange in (emulated_client, emulated_server):
-                fault = exchange(options.root, engine, shown, folder)
+                fault = exchange(options.architecture, engine, shown, folder)
                 print(f"{exchange.__name__} with {engine}: {fault or 'right'}", flush=True)
                 failed += bool(fault)
     return 1 if failed else 0

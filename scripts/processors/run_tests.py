@@ -1,0 +1,158 @@
+"""The project's own tests, an exchange with a native openssl, and the main job, on another processor.
+
+    python3 scripts/processors/run_tests.py ARCHITECTURE [ARGUMENT OF PYTEST ...]
+
+The root is built when it is not there. What can't run in it stands in left_out.toml, with its reason, and is
+named before the rest runs. Exit status: 0 when all went well, else that of the first thing that did not.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from mungos.errors import Misuse
+from mungos.lab.processors import Unavailable, add_root, platform, wrap
+
+HERE = Path(__file__).resolve().parent
+PROJECT = HERE.parents[1]
+LEFT_OUT = HERE / "left_out.toml"
+PACKAGES = HERE / "packages.txt"
+PROCESSES = 2
+TIME_FACTOR = 12.0  # for deadlines of tests, where programs are emulated
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Tests that can't run in a root.
+
+    Args:
+        tests: files, folders (with * for any) or single tests; empty when programs are named.
+        programs: foreign programs; tests that are marked for them are left out.
+        processors: where it holds; empty for everywhere.
+        reason: why.
+    """
+
+    tests: tuple[str, ...]
+    programs: tuple[str, ...]
+    processors: tuple[str, ...]
+    reason: str
+
+
+def left_out(architecture: str, path: Path = LEFT_OUT) -> list[LeftOut]:
+    """What can't run there, and why."""
+    with path.open("rb") as file:
+        entries = tomllib.load(file)["left_out"]
+    read = [
+        LeftOut(
+            tuple(entry.get("tests", ())),
+            tuple(entry.get("programs", ())),
+            tuple(entry.get("processors", ())),
+            entry["reason"],
+        )
+        for entry in entries
+    ]
+    return [entry for entry in read if not entry.processors or architecture in entry.processors]
+
+
+def packages() -> list[str]:
+    """The Debian packages of the root."""
+    lines = PACKAGES.read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def present_programs(path: Path = LEFT_OUT) -> str:
+    """The foreign programs that are in the root, for MUNGOS_FOREIGN_PROGRAMS."""
+    with path.open("rb") as file:
+        return ",".join(tomllib.load(file)["present_programs"])
+
+
+def settings(emulated: bool) -> dict[str, str]:
+    """Environment of the tests there."""
+    factor, profile = (f"{TIME_FACTOR:g}", "s390x") if emulated else ("2", "default")
+    asked = os.environ
+    return {
+        "PYTHONPATH": "src",
+        "MUNGOS_TEST_TIME_FACTOR": asked.get("MUNGOS_TEST_TIME_FACTOR", factor),
+        "MUNGOS_HYPOTHESIS_PROFILE": asked.get("MUNGOS_ROOT_PROFILE", profile),
+        "MUNGOS_FOREIGN_PROGRAMS": present_programs(),
+        "HYPOTHESIS_STORAGE_DIRECTORY": "/var/cache/hypothesis",
+    }
+
+
+def step(name: str, line: list[str], environment: dict[str, str]) -> int:
+    """One program; its status."""
+    print(f"==> {name}", flush=True)
+    start = time.monotonic()
+    status = subprocess.run(line, env=environment, cwd=PROJECT, check=False).returncode
+    print(f"<== {name}: status {status} after {time.monotonic() - start:.0f} s", flush=True)
+    return status
+
+
+def main(arguments: list[str]) -> int:
+    """Build, say what is left out, run."""
+    if not arguments:
+        print((__doc__ or "").partition("\n\n")[2], file=sys.stderr)
+        return 2
+    architecture, *extra = arguments
+    os.environ.setdefault("MUNGOS_CACHE", str(PROJECT / ".cache"))
+    try:
+        root = add_root(
+            architecture,
+            mirror=os.environ.get("MUNGOS_DEBIAN_MIRROR"),
+            include=packages(),
+            say=lambda text: print(text, flush=True),
+        )
+        where = platform(architecture)
+    except (Unavailable, Misuse) as error:
+        print(f"run_tests: {error}", file=sys.stderr)
+        return 2
+    print(f"{root.path}: {where}", flush=True)
+    chosen: list[str] = []
+    for entry in left_out(architecture):
+        names = [*entry.tests, *(f"tests of {program}" for program in entry.programs)]
+        print(f"left out: {', '.join(names)}: {entry.reason}", flush=True)
+        for path in entry.tests:
+            chosen += [f"--deselect={path}"] if "::" in path else [f"--ignore-glob={PROJECT / path}"]
+    environment = {**os.environ, **settings(where.emulator is not None)}
+
+    def there(*command: str) -> list[str]:
+        return list(wrap(architecture, command, str(PROJECT)))
+
+    pytest = [
+        "python3",
+        "-m",
+        "pytest",
+        "-n",
+        str(PROCESSES),
+        "-p",
+        "no:cacheprovider",
+        "-o",
+        "faulthandler_timeout=0",
+    ]
+    statuses = [
+        step("tests", there(*pytest, "--durations=15", *chosen, *(extra or ()), "tests"), environment),
+        # Two ends of one make agree with each other: the peer here is the machine's own openssl.
+        step(
+            "native openssl",
+            [
+                sys.executable,
+                str(HERE / "native_openssl.py"),
+                architecture,
+                "--engine=openssl",
+                "--engine=builtin",
+            ],
+            environment,
+        ),
+        step("demo", there("python3", "-m", "mungos", "demo", "--budget", "300"), environment),
+    ]
+    return next((status for status in statuses if status), 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
