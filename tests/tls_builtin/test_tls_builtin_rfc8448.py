@@ -10,6 +10,7 @@ import pytest
 
 from mungos.crypto.contract import Provider
 from mungos.crypto.pure import SlowCryptography
+from mungos.errors import Misuse
 from mungos.tls.config import ClientConfig, Credential, ServerConfig
 from mungos.tls.contract import EarlyData, Established, PeerClosed
 from mungos.tls.early_data import EarlyDataGuard
@@ -73,16 +74,13 @@ class Keys:
         self.secret = exchange.from_private_bytes(private).exchange(server_share)
         stage = self.early.handshake(self.secret)
         digest = self.transcript.digest()
-        self.client_handshake = stage.client_traffic(digest)
-        self.server_handshake = stage.server_traffic(digest)
+        self.client_handshake, self.server_handshake = stage.traffic(digest)
         self.server_messages = self.open(self.server_handshake, trace["server_flight"])
         for message in self.server_messages:
             self.transcript.add(message)
         self.master = stage.master()
         digest = self.transcript.digest()
-        self.client_application = self.master.client_traffic(digest)
-        self.server_application = self.master.server_traffic(digest)
-        self.exporter = self.master.exporter(digest)
+        self.client_application, self.server_application, self.exporter = self.master.traffic(digest)
 
     def opener(self, secret: bytes) -> Opener:
         key, iv = self.kdf.traffic_keys(secret, 16)
@@ -183,7 +181,10 @@ def test_rfc8448_3_key_schedule(provider: Provider, rfc8448: dict[str, Trace]) -
     keys = Keys(provider, trace)
     assert keys.secret == trace["shared_secret"]
     assert keys.early._secret == trace["early_secret"]
-    assert keys.early.handshake(keys.secret)._secret == trace["handshake_secret"]
+    stage = keys.early.handshake(keys.secret)
+    assert stage._secret == trace["handshake_secret"]
+    with pytest.raises(Misuse):
+        stage.master()
     assert keys.master._secret == trace["master_secret"]
     assert keys.client_handshake == trace["client_handshake_traffic"]
     assert keys.server_handshake == trace["server_handshake_traffic"]

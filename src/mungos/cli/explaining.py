@@ -61,6 +61,8 @@ def _alert_hint(text: str) -> str:
     """The peer refused us: what it said is about our side."""
     if "certificate_required" in text:
         return "the peer wants to see a certificate: give --tls-cert and --tls-key"
+    if "unknown_psk_identity" in text:
+        return "the peer does not know the pre-shared key: see --tls-psk"
     if "certificate" in text or "unknown_ca" in text:
         return "the peer does not accept the certificate that it was shown"
     if "protocol_version" in text:
@@ -79,6 +81,8 @@ def describe_tls(negotiated: Negotiated) -> list[str]:
         facts.append(f"group {negotiated.group}")
     if negotiated.scheme:
         facts.append(f"signature {negotiated.scheme}")
+    if negotiated.psk_identity is not None:
+        facts.append(f"pre-shared key {negotiated.psk_identity.decode('utf-8', 'replace')}")
     facts.append(f"ALPN {negotiated.alpn}" if negotiated.alpn else "no ALPN")
     facts.append("resumed" if negotiated.resumed else "new session")
     lines = [", ".join(facts)]

@@ -15,7 +15,7 @@ from mungos.cli.key_log import KeyLog
 from mungos.cli.printable import printable
 from mungos.cli.statuses import NotStarted
 from mungos.errors import Misuse
-from mungos.tls import DEFAULT_GROUPS, DEFAULT_SUITES, Credential, select
+from mungos.tls import DEFAULT_GROUPS, DEFAULT_SUITES, Credential, ExternalPsk, select
 from mungos.tls.engines.builtin.suites import GROUP_CODES, SUITES
 
 __all__ = [
@@ -36,9 +36,10 @@ _NOT_SET_UP = "TLS can't be set up: "
 
 if TYPE_CHECKING:
     _Names = click.ParamType[tuple[str, ...]]
+    _Key = click.ParamType[ExternalPsk]
 else:
     # Parameter types became generic with click 8.4.
-    _Names = click.ParamType
+    _Names = _Key = click.ParamType
 
 
 class _List(_Names):
@@ -86,6 +87,30 @@ class _Protocols(_Names):
         return names
 
 
+class _Psk(_Key):
+    """IDENTITY:HEX, a key that both sides know; with `:sha384` behind it one for the suites of that hash."""
+
+    name = "psk"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ExternalPsk:
+        if isinstance(value, ExternalPsk):
+            return value
+        text = str(value).removesuffix(":sha256")
+        rest = text.removesuffix(":sha384")
+        identity, colon, digits = rest.rpartition(":")
+        try:
+            key = bytes.fromhex(digits)
+        except ValueError:
+            key = b""
+        # What is wrong with it is told without it: messages are kept where secrets are not.
+        if not colon or not key:
+            self.fail("a pre-shared key is given as IDENTITY:HEX", param, ctx)
+        try:
+            return ExternalPsk(identity.encode(), key, "sha256" if rest == text else "sha384")
+        except Misuse as error:
+            self.fail(str(error), param, ctx)
+
+
 GROUP_LIST = _List("key exchange group", GROUP_CODES)
 SUITE_LIST = _List("TLS 1.3 cipher suite", SUITES)
 ALPN_LIST = _Protocols()
@@ -126,6 +151,15 @@ HANDSHAKE_OPTIONS: tuple[Option[Any], ...] = (
         type=click.Path(path_type=Path, dir_okay=False),
         metavar="FILE",
         help="Append the keys of each session to FILE (RFC 9850), for Wireshark. Who reads them reads all.",
+    ),
+    click.option(
+        "--tls-psk",
+        "psks",
+        type=_Psk(),
+        multiple=True,
+        metavar="IDENTITY:HEX",
+        help="A pre-shared key (TLS 1.3, 16 bytes or more; :sha384 behind it for suites of that hash); "
+        "repeatable. Whoever lists this machine's processes can read it here.",
     ),
     engine_option,
 )

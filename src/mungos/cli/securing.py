@@ -18,7 +18,7 @@ from mungos.cli.negotiating import HANDSHAKE_OPTIONS, bundled, handshake, read_c
 from mungos.cli.printable import printable
 from mungos.cli.statuses import NotStarted
 from mungos.errors import Misuse, ProtocolError
-from mungos.tls import Credential, ServerConfig, TicketKeys, select
+from mungos.tls import Credential, ExternalPsk, ServerConfig, TicketKeys, select
 from mungos.url import URL
 from mungos.x509 import Certificate, certificates_from_pem
 
@@ -42,6 +42,7 @@ class ServerTLS:
     groups: tuple[str, ...] | None
     suites: tuple[str, ...] | None
     keylog: Path | None
+    psks: tuple[ExternalPsk, ...]
     engine: str
 
     @property
@@ -60,7 +61,8 @@ def server_tls_options(command: Command) -> Command:
             type=click.Path(path_type=Path),
             metavar="CHAIN.pem",
             help="Certificates, leaf first; repeatable, each with its --tls-key: the client's name and "
-            "signature schemes choose. Without it TLS uses a self-made one, for development only.",
+            "signature schemes choose. Without it, and without --tls-psk, TLS uses a self-made one, for "
+            "development only.",
         ),
         click.option(
             "--tls-key",
@@ -140,7 +142,7 @@ class Secured:
         for listener in manager.listeners.values():
             if listener.url.secure:
                 listener.use_tls(new)
-        return "new connections get " + "; ".join(map(_described, credentials))
+        return "new connections get " + ("; ".join(map(_described, credentials)) or "pre-shared keys only")
 
 
 def secured(urls: list[URL], options: ServerTLS, say: Callable[[str], None]) -> Secured:
@@ -169,9 +171,16 @@ def secured(urls: list[URL], options: ServerTLS, say: Callable[[str], None]) -> 
         if options.given:
             raise click.UsageError("TLS options are of no use here: no --listen URL is https, tls or wss")
         return Secured(options, None)
+    if options.psks and options.client_authorities and options.client_auth != "optional":
+        raise click.UsageError(
+            "whoever has a pre-shared key can't be asked for a certificate: --tls-psk with --tls-client-ca "
+            "needs --tls-client-auth optional"
+        )
+    if options.save_cert is not None and options.psks and not options.certs:
+        raise click.UsageError("--save-cert: there is no certificate, but only --tls-psk")
     agreed = handshake(options.groups, options.suites, options.keylog)
     client_roots = read_authorities(options.client_authorities)
-    made = None if options.certs else _development_certificate(urls)
+    made = None if options.certs or options.psks else _development_certificate(urls)
     config = ServerConfig(
         _credentials(options) if made is None else (made.credential,),
         client_roots=client_roots,
@@ -180,6 +189,7 @@ def secured(urls: list[URL], options: ServerTLS, say: Callable[[str], None]) -> 
         suites=agreed.suites,
         tickets=TicketKeys(),
         keylog=agreed.keylog,
+        psks=options.psks,
     )
     _check(options, config)
     if made is not None:

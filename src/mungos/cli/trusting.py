@@ -13,7 +13,7 @@ from mungos.cli.authorities import read_authorities
 from mungos.cli.engine_choice import checked_engine
 from mungos.cli.negotiating import HANDSHAKE_OPTIONS, bundled, handshake, read_credential, set_up_failure
 from mungos.errors import Misuse
-from mungos.tls import ClientConfig, select
+from mungos.tls import ClientConfig, ExternalPsk, select
 from mungos.url import URL, parse
 
 __all__ = ["ClientTLS", "Trust", "client_options", "target", "trust"]
@@ -48,6 +48,7 @@ class ClientTLS:
     groups: tuple[str, ...] | None
     suites: tuple[str, ...] | None
     keylog: Path | None
+    psks: tuple[ExternalPsk, ...]
     engine: str
 
     @property
@@ -144,6 +145,7 @@ def trust(url: URL, options: ClientTLS, alpn: tuple[str, ...] = ()) -> Trust:
         groups=agreed.groups,
         suites=agreed.suites,
         keylog=agreed.keylog,
+        psks=options.psks,
     )
     try:
         select(engine).client(config, options.tls_name or url.host).release()

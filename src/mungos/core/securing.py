@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mungos.core.plain import PlainProtocol
 from mungos.core.states import Phase
 from mungos.protocol import Buffer
 from mungos.tls import contract as tls
@@ -27,6 +28,8 @@ class Securing:
 
     __slots__ = (
         "_connection",
+        "_early",
+        "_early_allowed",
         "_entry",
         "_eof",
         "_held",
@@ -56,6 +59,8 @@ class Securing:
             "engine", f"{connection} TLS session of {factory.name}", connection.origin, manager.now
         )
         self._held = b""
+        self._early: list[Buffer] = []  # 0-RTT data, until it is sure that they are no replay
+        self._early_allowed = isinstance(config, ClientConfig) and config.early_data != "off"
         self._eof = False
         self._told = False
         self._out: list[Buffer] = []
@@ -70,7 +75,7 @@ class Securing:
     @property
     def waiting(self) -> int:
         """Bytes received that have not come out as plaintext."""
-        return len(self._held) + self.engine.unread
+        return len(self._held) + self.engine.unread + sum(map(len, self._early))
 
     def receive(self, data: Buffer, now: float) -> None:
         """Ciphertext from the wire."""
@@ -105,10 +110,17 @@ class Securing:
                 return True
             return False
         kind = type(event)
-        if kind is tls.Data or kind is tls.EarlyData:
+        if kind is tls.Data:
             connection.receive_plaintext(event.data, now)  # type: ignore[union-attr]
+        elif isinstance(event, tls.EarlyData):
+            # RFC 8446 section 8: anybody can send it once more. Nobody else can finish the handshake: once that
+            # is done, it is no replay, and the application gets it as any other data.
+            self._early.append(event.data)
         elif isinstance(event, tls.Established):
             connection.secured(now)
+            early, self._early = self._early, []
+            if early:
+                connection.receive_plaintext(b"".join(early), now)
         elif isinstance(event, tls.PeerClosed):
             self._told = True
             if engine.write_side is not tls.WriteSide.OPEN:
@@ -126,8 +138,10 @@ class Securing:
         """Ciphertext to send; plaintext is taken from the protocol as the engine has room for it."""
         engine, connection = self.engine, self._connection
         parts = engine.take(limit)
-        if parts or self.leaving or connection.phase is Phase.SECURING:
+        if parts or self.leaving:
             return parts
+        if connection.phase is Phase.SECURING:
+            return self._take_early(limit)
         if not self._out:
             if not connection.protocol.unsent:
                 return parts
@@ -135,6 +149,20 @@ class Securing:
             self.waiting_out = sum(map(len, self._out))
         if engine.ending is None:
             self._accepted(engine.write(self._out))
+        return engine.take(limit)
+
+    def _take_early(self, limit: int) -> list[Buffer]:
+        """As `take`, before the handshake is complete: what was sent on a connection without a protocol, where
+        the configuration allows 0-RTT data. What the engine does not accept waits."""
+        engine, protocol = self.engine, self._connection.protocol
+        if not self._early_allowed or type(protocol) is not PlainProtocol or engine.ending is not None:
+            return []
+        if not self._out:
+            if not protocol.unsent:
+                return []
+            self._out = protocol.take(limit)
+            self.waiting_out = sum(map(len, self._out))
+        self._accepted(engine.write_early(self._out))
         return engine.take(limit)
 
     def _accepted(self, count: int) -> None:
@@ -176,5 +204,6 @@ class Securing:
             self._connection.manager.ledger.strike(self._entry)
             self._entry = 0
             self._held = b""
+            self._early = []
             self._out = []
             self.waiting_out = 0

@@ -18,7 +18,9 @@ from mungos.tls.contract import (
     ReadSide,
     WriteSide,
 )
+from mungos.tls.early_data import EarlyDataGuard
 from mungos.tls.engines import all_engines, select
+from mungos.tls.external_psk import ExternalPsk
 from mungos.tls.sessions import SessionCache, TicketKeys
 
 __all__ = [
@@ -30,10 +32,12 @@ __all__ = [
     "Credential",
     "Data",
     "EarlyData",
+    "EarlyDataGuard",
     "Engine",
     "EngineFactory",
     "Established",
     "Event",
+    "ExternalPsk",
     "Failed",
     "Negotiated",
     "PeerClosed",

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Literal
 from typing import Protocol as Contract
 
 from mungos.errors import Broken, ProtocolError, TimedOut
@@ -63,6 +64,11 @@ class Negotiated:
         server_name: the name sent by the client (RFC 6066 section 3), or None.
         resumed: whether a session ticket was used.
         peer_chain: the peer's certificates, DER, leaf first; empty when it showed none.
+        psk_identity: of the external pre-shared key by which the peer is known, also where a ticket stood
+            for it; None without one.
+        early_data: what became of a client's 0-RTT data: "none" were offered; "accepted"; "rejected", and
+            nobody has them; "resent" (by a client) after they were rejected.
+        ocsp_staple: an OCSPResponse that a server showed with its certificate, DER and unread; empty without.
     """
 
     version: str
@@ -73,6 +79,9 @@ class Negotiated:
     server_name: str | None = None
     resumed: bool = False
     peer_chain: tuple[bytes, ...] = ()
+    psk_identity: bytes | None = None
+    early_data: Literal["none", "accepted", "rejected", "resent"] = "none"
+    ocsp_staple: bytes = b""
 
 
 @dataclass(slots=True)
@@ -84,7 +93,8 @@ class Data:
 
 @dataclass(slots=True)
 class EarlyData:
-    """0-RTT plaintext: it may be a replay (RFC 8446 section 8)."""
+    """0-RTT plaintext, before `Established`: it may be a replay (RFC 8446 section 8). Once `Established` has
+    followed, it is none: the client has proved that it is there."""
 
     data: Buffer
 
@@ -182,6 +192,11 @@ class Engine(Contract):
         """Encrypt. Returns plaintext bytes accepted (fewer when the cap on unsent ciphertext is reached;
         0 before `Established`, after a failure, and after a peer's close_notify that ended both directions).
         Raises Closed after `close_write`."""
+
+    def write_early(self, parts: Sequence[Buffer]) -> int:
+        """Send 0-RTT data, between `start` and `Established` (RFC 8446 section 2.3). Returns bytes accepted:
+        0 where they can't be sent, fewer than given when the server's limit is reached. They may reach the
+        server more than once. Raises Closed after `close_write`."""
 
     def close_write(self) -> None:
         """Queue close_notify: our direction ends after what was written. Idempotent. Before the handshake

@@ -98,6 +98,8 @@ class ClientSession:
         expires: civil time in seconds after which it is not used.
         alpn: the protocol of that session, or None.
         peer_chain: the certificates that were verified, DER, leaf first.
+        max_early_data: bytes of 0-RTT data that the server takes with the ticket.
+        psk_identity: of the external pre-shared key by which the peer was known, or None.
     """
 
     ticket: bytes = field(repr=False)
@@ -110,6 +112,8 @@ class ClientSession:
     expires: float
     alpn: str | None = None
     peer_chain: tuple[bytes, ...] = field(default=(), repr=False)
+    max_early_data: int = 0
+    psk_identity: bytes | None = None
 
 
 class SessionCache:

@@ -9,7 +9,9 @@ from mungos.errors import Malformed, Misuse, ProtocolError
 from mungos.tls.config import Credential
 from mungos.tls.engines.builtin.faults import NothingInCommon
 from mungos.tls.engines.builtin.messages import Certificate as CertificateMessage
-from mungos.tls.engines.builtin.messages import CertificateEntry
+from mungos.tls.engines.builtin.messages import CertificateEntry, ExtensionType
+from mungos.tls.engines.builtin.messages.compression import compressed
+from mungos.tls.engines.builtin.messages.stapling import MAX_STAPLE, pack_staple
 from mungos.x509 import Certificate, bears_name, certificates_from_pem, reference_identity
 
 __all__ = ["LoadedCredential", "choose_credential", "choose_scheme", "load_credential"]
@@ -21,17 +23,42 @@ class LoadedCredential:
     Attributes:
         chain: DER, the key's own certificate first.
         certificate: the first of the chain.
-        message: the Certificate that shows the chain (RFC 8446 section 4.4.2); its context is always empty,
-            since nobody is asked for a certificate after the handshake.
+        staple: an OCSPResponse about the first of the chain, or None.
     """
 
-    __slots__ = ("certificate", "chain", "key", "message")
+    __slots__ = ("_messages", "certificate", "chain", "key", "staple")
 
-    def __init__(self, chain: tuple[bytes, ...], certificate: Certificate, key: PrivateKey) -> None:
+    def __init__(
+        self,
+        chain: tuple[bytes, ...],
+        certificate: Certificate,
+        key: PrivateKey,
+        staple: bytes | None = None,
+    ) -> None:
         self.chain = chain
         self.certificate = certificate
         self.key = key
-        self.message = CertificateMessage(b"", [CertificateEntry(der) for der in chain]).pack()
+        self.staple = staple
+        self._messages: dict[tuple[bool, bool], bytes] = {}
+
+    def message(self, *, stapled: bool = False, packed: bool = False) -> bytes:
+        """The Certificate that shows the chain (RFC 8446 section 4.4.2), made once; its context is always
+        empty, since nobody is asked for a certificate after the handshake.
+
+        Args:
+            stapled: with the OCSPResponse, if there is one.
+            packed: as a CompressedCertificate, where that is shorter (RFC 8879).
+        """
+        message = self._messages.get((stapled, packed))
+        if message is None:
+            entries = [CertificateEntry(der) for der in self.chain]
+            if stapled and self.staple is not None:
+                entries[0].extensions[ExtensionType.status_request] = pack_staple(self.staple)
+            message = CertificateMessage(b"", entries).pack()
+            if packed:
+                message = min(compressed(message), message, key=len)
+            self._messages[stapled, packed] = message
+        return message
 
     def bears(self, name: str) -> bool:
         """Whether the certificate covers the name that a client asked for."""
@@ -59,7 +86,11 @@ def load_credential(credential: Credential, provider: Provider) -> LoadedCredent
         raise Misuse("the credential's private key does not belong to its first certificate")
     if not key.schemes:
         raise Misuse(f"a private key of kind {key.kind} bears no signature scheme of TLS 1.3")
-    return LoadedCredential(chain, certificate, key)
+    if credential.staple is not None and not 1 <= len(credential.staple) <= MAX_STAPLE:
+        raise Misuse(
+            f"the credential's OCSP response of {len(credential.staple)} bytes is not 1 to {MAX_STAPLE} bytes"
+        )
+    return LoadedCredential(chain, certificate, key, credential.staple)
 
 
 def choose_scheme(credential: LoadedCredential, schemes: Collection[int]) -> str | None:

@@ -63,6 +63,8 @@ class BuiltinEngine(ReadingHalf):
         self._handshake: ClientHandshake | ServerHandshake | None
         if isinstance(prepared, PreparedClient):
             self._after = After.CLIENT
+            # Section 5.1: the first ClientHello's record may say 0x0301, for servers of old.
+            self._version = 0x0301
             self._handshake = ClientHandshake(prepared, self, server_name, sni)
         else:
             self._after = After.SERVER
@@ -85,8 +87,7 @@ class BuiltinEngine(ReadingHalf):
             raise Misuse("start is called once, before anything else")
         self.deadline = now + self._handshake_timeout
         self._handshake.start()
-        # Section 5.1: the first ClientHello's record may say 0x0301, for servers of old.
-        self.flush(0x0301)
+        self.flush()
 
     def receive_eof(self, now: float) -> None:
         """The stream ended; without a close_notify before it, that is a truncation (section 6.1)."""
@@ -176,6 +177,8 @@ class BuiltinEngine(ReadingHalf):
         self._kdf = outcome.kdf
         self._read_secret = outcome.read_secret
         self._exporter = outcome.exporter
+        if outcome.negotiated.early_data == "resent":
+            self.send_early_again()
         self.open_writing(outcome.write_secret)
         if isinstance(self._prepared, PreparedClient):
             self._tickets = TicketKeeper.of(self._prepared, self._server_name, outcome)
@@ -244,10 +247,10 @@ class BuiltinEngine(ReadingHalf):
             self._key_update(KeyUpdate.parse(message[4:]))
             return
         ticket = NewSessionTicket.parse(message[4:])
-        if ExtensionType.early_data in ticket.extensions:
-            parse_uint32(ticket.extensions[ExtensionType.early_data], "early_data")
+        early = ticket.extensions.get(ExtensionType.early_data)
+        max_early_data = parse_uint32(early, "early_data") if early is not None else 0
         if self._tickets is not None:
-            self._tickets.keep(ticket)
+            self._tickets.keep(ticket, max_early_data)
 
     def _key_update(self, update: KeyUpdate) -> None:
         if self._suite is None or self._kdf is None:

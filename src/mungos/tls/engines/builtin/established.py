@@ -45,6 +45,7 @@ class TicketKeeper:
     suite: str
     alpn: str | None
     peer_chain: tuple[bytes, ...]
+    psk_identity: bytes | None
     resumption: bytes = field(repr=False)
 
     @classmethod
@@ -60,11 +61,12 @@ class TicketKeeper:
             outcome.suite.name,
             negotiated.alpn,
             negotiated.peer_chain,
+            negotiated.psk_identity,
             outcome.resumption,
         )
 
-    def keep(self, ticket: NewSessionTicket) -> None:
-        """Put the ticket into the cache (section 4.6.1)."""
+    def keep(self, ticket: NewSessionTicket, max_early_data: int) -> None:
+        """Put the ticket into the cache (section 4.6.1). `max_early_data`: bytes, by its extension."""
         sessions = self.prepared.sessions
         # Section 4.6.1: a lifetime of zero: discard at once.
         if sessions is None or ticket.lifetime == 0:
@@ -84,6 +86,8 @@ class TicketKeeper:
                 expires=wall + lifetime,
                 alpn=self.alpn,
                 peer_chain=self.peer_chain,
+                max_early_data=max_early_data,
+                psk_identity=self.psk_identity,
             )
         )
 

@@ -23,7 +23,11 @@ _DEFAULT_PROVIDER = "cryptography"
 _PROVIDERS = {
     "cryptography": ("mungos.crypto.with_cryptography", "CryptographyProvider"),
     "pure": ("mungos.crypto.pure", "PureProvider"),
+    # The explicit word without which the pure provider touches no private key that lasts.
+    "pure-with-private-keys": ("mungos.crypto.pure", "PureSigningProvider"),
 }
+_WITHOUT_RANDOM = frozenset({"pure", "pure-with-private-keys"})
+"""Those that have no source of randomness of their own, and are handed one."""
 
 
 def _civil_time() -> float:
@@ -56,7 +60,7 @@ class BuiltinFactory:
 
     def client(self, config: ClientConfig, server_name: str | None) -> BuiltinEngine:
         """A client session. Raises Misuse when the configuration can't work."""
-        if not server_name and config.verify:
+        if not server_name and config.verify and not config.psks:
             raise Misuse("a server's certificate can't be verified without server_name")
         # RFC 6874: a zone names an interface of this machine; it is no part of the address.
         name = server_name.partition("%")[0] if server_name and ":" in server_name else server_name
@@ -86,9 +90,10 @@ def _provider(name: str) -> Provider:
         raise Misuse(f"unknown cryptographic provider {name!r}; known are {', '.join(_PROVIDERS)}")
     module, kind = _PROVIDERS[name]
     try:
-        provider: Provider = getattr(import_module(module), kind)()
+        made = getattr(import_module(module), kind)
     except ImportError as error:
         raise Misuse(f"the provider {name} can't be loaded ({error}); install mungos[tls]") from error
+    provider: Provider = made(os.urandom) if name in _WITHOUT_RANDOM else made()
     return provider
 
 

@@ -14,7 +14,9 @@ from mungos.x509.errors import CertificateError
 __all__ = [
     "ALERTS",
     "REFUSALS",
+    "BadCompression",
     "BadFinished",
+    "BadStaple",
     "CertificateMissing",
     "DecodeError",
     "IllegalParameter",
@@ -24,6 +26,7 @@ __all__ = [
     "NothingInCommon",
     "RecordOverflow",
     "UnexpectedMessage",
+    "UnknownPsk",
     "UnsupportedExtension",
     "VersionNotSpoken",
     "alert_for",
@@ -44,7 +47,15 @@ class NotTls(Malformed):
 
 
 class RecordOverflow(Malformed):
-    """A record over the limits of RFC 8446 sections 5.1 and 5.2."""
+    """A record over the limits of RFC 8446 sections 5.1 and 5.2, or over ours (RFC 8449 section 4)."""
+
+
+class BadCompression(Malformed):
+    """A compressed certificate that is not what it says (RFC 8879 section 4)."""
+
+
+class BadStaple(Malformed):
+    """An OCSP response that can't be one (RFC 6066 section 8)."""
 
 
 class IllegalParameter(PeerMisbehaved):
@@ -69,6 +80,11 @@ class CertificateMissing(PeerMisbehaved):
 
 class VersionNotSpoken(PeerIncompatible):
     """The peer does not speak TLS 1.3."""
+
+
+class UnknownPsk(PeerIncompatible):
+    """None of the pre-shared keys that the client offers is known, and there is no other way (RFC 8446
+    section 6.2)."""
 
 
 class NothingInCommon(PeerIncompatible):
@@ -100,12 +116,15 @@ ALERTS: dict[type[ProtocolError], AlertDescription] = {
     UnexpectedMessage: AlertDescription.unexpected_message,
     NotTls: AlertDescription.unexpected_message,
     RecordOverflow: AlertDescription.record_overflow,
+    BadCompression: AlertDescription.bad_certificate,
+    BadStaple: AlertDescription.bad_certificate_status_response,
     IllegalParameter: AlertDescription.illegal_parameter,
     MissingExtension: AlertDescription.missing_extension,
     UnsupportedExtension: AlertDescription.unsupported_extension,
     BadFinished: AlertDescription.decrypt_error,
     CertificateMissing: AlertDescription.certificate_required,
     VersionNotSpoken: AlertDescription.protocol_version,
+    UnknownPsk: AlertDescription.unknown_psk_identity,
     NothingInCommon: AlertDescription.handshake_failure,
     NoCommonProtocol: AlertDescription.no_application_protocol,
     BadTag: AlertDescription.bad_record_mac,

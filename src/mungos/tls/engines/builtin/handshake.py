@@ -11,7 +11,8 @@ from mungos.tls.contract import Negotiated
 from mungos.tls.engines.builtin.credentials import LoadedCredential
 from mungos.tls.engines.builtin.faults import BadFinished, IllegalParameter
 from mungos.tls.engines.builtin.key_schedule import Kdf, Transcript
-from mungos.tls.engines.builtin.messages import CertificateVerify, Finished
+from mungos.tls.engines.builtin.messages import Certificate, CertificateVerify, Finished, HandshakeType
+from mungos.tls.engines.builtin.messages.compression import inflated
 from mungos.tls.engines.builtin.preparation import Prepared
 from mungos.tls.engines.builtin.suites import SCHEMES_BY_CODE, Suite
 
@@ -54,6 +55,25 @@ class Channel(Contract):
 
     def write_with(self, suite: Suite, kdf: Kdf, secret: bytes) -> None:
         """What is sent from here on is under this traffic secret."""
+
+    def limit_reading(self, limit: int) -> None:
+        """The peer's records from here on hold at most `limit` bytes, content type included (RFC 8449)."""
+
+    def limit_writing(self, limit: int) -> None:
+        """Ours, from here on."""
+
+    def read_early_with(self, suite: Suite, kdf: Kdf, secret: bytes, limit: int) -> None:
+        """From the next record on, up to `limit` bytes of 0-RTT data may come under this traffic secret; the
+        next `read_with` ends that."""
+
+    def write_early_with(self, suite: Suite, kdf: Kdf, secret: bytes, limit: int) -> None:
+        """Up to `limit` bytes of 0-RTT data may be sent from here on."""
+
+    def end_early_data(self) -> None:
+        """No more 0-RTT data may be sent. The key stays until another comes."""
+
+    def write_in_clear(self) -> None:
+        """What is sent from here on is not protected: the 0-RTT key was for nothing."""
 
     def skip_early_data(self, limit: int) -> None:
         """Records of the peer that can't be read are passed over, up to `limit` bytes in total, until one can
@@ -105,11 +125,26 @@ class Handshake:
         _, kdf = self.agreed()
         return Finished(kdf.verify_data(base_key, self.transcript.digest())).pack()
 
-    def send_certificate(self, credential: LoadedCredential, scheme: str, signed_as: bytes) -> None:
+    def send_certificate(
+        self,
+        credential: LoadedCredential,
+        scheme: str,
+        signed_as: bytes,
+        *,
+        stapled: bool = False,
+        packed: bool = False,
+    ) -> None:
         """Certificate and CertificateVerify (RFC 8446 sections 4.4.2 and 4.4.3)."""
-        self.send(credential.message)
+        self.send(credential.message(stapled=stapled, packed=packed))
         signature = credential.key.sign(scheme, self._signed_content(signed_as))
         self.send(CertificateVerify(SCHEMES[scheme].code, signature).pack())
+
+    def shown_certificate(self, message: bytes) -> Certificate:
+        """The Certificate that a peer sends, inflated if it is compressed."""
+        body = message[4:]
+        return Certificate.parse(
+            inflated(body) if message[0] == HandshakeType.compressed_certificate else body
+        )
 
     def check_certificate_verify(self, message: bytes, key: PublicKey, signed_as: bytes) -> str:
         """Check the peer's signature over the transcript. Returns the scheme's name."""

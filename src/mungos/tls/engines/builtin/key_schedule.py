@@ -6,6 +6,7 @@ only the secrets that are its own, so that a secret can't be derived from the wr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 from mungos.crypto.contract import HASHES, Hash, HashName, Provider
@@ -27,6 +28,11 @@ def _label(label: bytes, length: int) -> bytes:
     return b"".join((length.to_bytes(2, "big"), bytes((len(full),)), full))
 
 
+def _info(label: bytes, length: int, context: Buffer) -> bytes:
+    """HkdfLabel (section 7.1): uint16 length, label<7..255>, context<0..255>."""
+    return b"".join((_label(label, length), len(context).to_bytes(1, "big"), context))
+
+
 class Kdf:
     """What is derived from one secret by one hash function. Holds nothing that is secret.
 
@@ -39,7 +45,16 @@ class Kdf:
         early_salt: what is derived from it for the Handshake Secret, the same for everybody too.
     """
 
-    __slots__ = ("_empty_hash", "_provider", "early_salt", "early_secret", "hash_length", "hash_name")
+    __slots__ = (
+        "_derived",
+        "_empty_hash",
+        "_infos",
+        "_provider",
+        "early_salt",
+        "early_secret",
+        "hash_length",
+        "hash_name",
+    )
 
     def __init__(self, provider: Provider, hash_name: HashName) -> None:
         self._provider = provider
@@ -47,6 +62,8 @@ class Kdf:
         self.hash_length = HASHES[hash_name]
         self._empty_hash = provider.digest(hash_name, b"")
         zeros = bytes(self.hash_length)
+        self._derived = _info(b"derived", self.hash_length, self._empty_hash)
+        self._infos: dict[int, tuple[bytes, bytes]] = {}  # for the key and the IV, by the key's length
         self.early_secret = self.extract(zeros, zeros)
         self.early_salt = self.derive(self.early_secret, b"derived")
 
@@ -56,8 +73,7 @@ class Kdf:
 
     def expand_label(self, secret: Buffer, label: bytes, context: Buffer, length: int) -> bytes:
         """HKDF-Expand-Label (section 7.1); `length` in bytes."""
-        # HkdfLabel: uint16 length, label<7..255>, context<0..255>.
-        info = b"".join((_label(label, length), len(context).to_bytes(1, "big"), context))
+        info = _info(label, length, context)
         return self._provider.hkdf_expand(self.hash_name, secret, info, length)
 
     def derive(self, secret: Buffer, label: bytes, transcript_hash: Buffer | None = None) -> bytes:
@@ -65,10 +81,26 @@ class Kdf:
         context = self._empty_hash if transcript_hash is None else transcript_hash
         return self.expand_label(secret, label, context, self.hash_length)
 
+    def derive_all(
+        self, secret: Buffer, labels: Sequence[bytes], transcript_hash: Buffer, *, onward: bool
+    ) -> list[bytes]:
+        """Derive-Secret for several labels and one transcript; with `onward`, behind them for "derived" over
+        no messages, which leads to the next stage."""
+        length = self.hash_length
+        infos = [_info(label, length, transcript_hash) for label in labels]
+        if onward:
+            infos.append(self._derived)
+        return self._provider.hkdf_expand_each(self.hash_name, secret, infos)
+
     def traffic_keys(self, secret: Buffer, key_length: int) -> tuple[bytes, bytes]:
         """The write key and the write IV of a traffic secret (section 7.3)."""
-        key = self.expand_label(secret, b"key", b"", key_length)
-        return key, self.expand_label(secret, b"iv", b"", IV_LENGTH)
+        infos = self._infos.get(key_length)
+        if infos is None:
+            infos = _info(b"key", key_length, b""), _info(b"iv", IV_LENGTH, b"")
+            self._infos[key_length] = infos
+        key, iv = self._provider.hkdf_expand_each(self.hash_name, secret, infos)
+        # Both are shorter than the hash's output, or as long.
+        return key[:key_length], iv[:IV_LENGTH]
 
     def next_generation(self, secret: Buffer) -> bytes:
         """application_traffic_secret_N+1 (section 7.2)."""
@@ -159,9 +191,6 @@ class _Stage:
     def _derive(self, label: bytes, transcript_hash: bytes | None = None) -> bytes:
         return self.kdf.derive(self._secret, label, transcript_hash)
 
-    def _next(self, key: Buffer) -> bytes:
-        return self.kdf.extract(self._derive(b"derived"), key)
-
 
 class EarlyStage(_Stage):
     """From the pre-shared key, or zeros when there is none."""
@@ -171,12 +200,13 @@ class EarlyStage(_Stage):
     def __init__(self, kdf: Kdf, psk: Buffer | None = None) -> None:
         super().__init__(kdf, kdf.early_secret if psk is None else kdf.extract(bytes(kdf.hash_length), psk))
 
-    def binder(self, transcript_hash: bytes) -> bytes:
-        """The binder of a resumption PSK over the hash of the truncated ClientHello (section 4.2.11.2)."""
-        return self.kdf.verify_data(self._derive(b"res binder"), transcript_hash)
+    def binder(self, transcript_hash: bytes, label: bytes = b"res binder") -> bytes:
+        """The binder over the hash of the truncated ClientHello (section 4.2.11.2); its label tells where the
+        PSK comes from."""
+        return self.kdf.verify_data(self._derive(label), transcript_hash)
 
     def client_traffic(self, transcript_hash: bytes) -> bytes:
-        """client_early_traffic_secret: 0-RTT is never accepted here, so this only reads what others wrote."""
+        """client_early_traffic_secret; the transcript is the first ClientHello."""
         return self._derive(b"c e traffic", transcript_hash)
 
     def handshake(self, shared_secret: Buffer) -> HandshakeStage:
@@ -189,19 +219,24 @@ class EarlyStage(_Stage):
 class HandshakeStage(_Stage):
     """From the key exchange; transcripts are ClientHello..ServerHello."""
 
-    __slots__ = ()
+    __slots__ = ("_salt",)
 
-    def client_traffic(self, transcript_hash: bytes) -> bytes:
-        """client_handshake_traffic_secret."""
-        return self._derive(b"c hs traffic", transcript_hash)
+    def __init__(self, kdf: Kdf, secret: bytes) -> None:
+        super().__init__(kdf, secret)
+        self._salt = b""
 
-    def server_traffic(self, transcript_hash: bytes) -> bytes:
-        """server_handshake_traffic_secret."""
-        return self._derive(b"s hs traffic", transcript_hash)
+    def traffic(self, transcript_hash: bytes) -> tuple[bytes, bytes]:
+        """client_handshake_traffic_secret and server_handshake_traffic_secret."""
+        labels = (b"c hs traffic", b"s hs traffic")
+        derived = self.kdf.derive_all(self._secret, labels, transcript_hash, onward=True)
+        client, server, self._salt = derived
+        return client, server
 
     def master(self) -> MasterStage:
-        """The last stage."""
-        return MasterStage(self.kdf, self._next(bytes(self.kdf.hash_length)))
+        """The last stage. Raises Misuse before `traffic`."""
+        if not self._salt:
+            raise Misuse("the traffic secrets of the handshake come first")
+        return MasterStage(self.kdf, self.kdf.extract(self._salt, bytes(self.kdf.hash_length)))
 
 
 class MasterStage(_Stage):
@@ -209,17 +244,12 @@ class MasterStage(_Stage):
 
     __slots__ = ()
 
-    def client_traffic(self, transcript_hash: bytes) -> bytes:
-        """client_application_traffic_secret_0."""
-        return self._derive(b"c ap traffic", transcript_hash)
-
-    def server_traffic(self, transcript_hash: bytes) -> bytes:
-        """server_application_traffic_secret_0."""
-        return self._derive(b"s ap traffic", transcript_hash)
-
-    def exporter(self, transcript_hash: bytes) -> bytes:
-        """exporter_master_secret."""
-        return self._derive(b"exp master", transcript_hash)
+    def traffic(self, transcript_hash: bytes) -> tuple[bytes, bytes, bytes]:
+        """The application's traffic secrets, the client's first, and exporter_master_secret."""
+        labels = (b"c ap traffic", b"s ap traffic", b"exp master")
+        derived = self.kdf.derive_all(self._secret, labels, transcript_hash, onward=False)
+        client, server, exporter = derived
+        return client, server, exporter
 
     def resumption(self, transcript_hash: bytes) -> bytes:
         """resumption_master_secret; the transcript goes up to the client's Finished."""

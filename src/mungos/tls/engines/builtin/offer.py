@@ -6,16 +6,19 @@ from dataclasses import dataclass
 
 from mungos.tls.engines.builtin.faults import IllegalParameter, MissingExtension, VersionNotSpoken
 from mungos.tls.engines.builtin.messages import ClientHello, ExtensionType
+from mungos.tls.engines.builtin.messages.compression import takes_zlib
 from mungos.tls.engines.builtin.messages.extensions import (
     parse_alpn,
     parse_empty,
     parse_key_shares,
     parse_psk_modes,
+    parse_record_size_limit,
     parse_server_name,
     parse_uint16s,
     parse_versions,
 )
 from mungos.tls.engines.builtin.messages.registry import TLS12, TLS13
+from mungos.tls.engines.builtin.messages.stapling import staple_asked
 
 __all__ = ["Offer", "codes", "examine"]
 
@@ -30,6 +33,9 @@ class Offer:
     server_name: str | None
     protocols: list[bytes] | None
     psk_modes: list[int]
+    staple_asked: bool
+    takes_zlib: bool
+    record_size_limit: int | None
 
 
 def examine(hello: ClientHello) -> Offer:
@@ -62,6 +68,8 @@ def examine(hello: ClientHello) -> Offer:
         if ExtensionType.pre_shared_key not in extensions:
             raise IllegalParameter("ClientHello: early_data without pre_shared_key")
     name = extensions.get(ExtensionType.server_name)
+    staple = extensions.get(ExtensionType.status_request)
+    limit = extensions.get(ExtensionType.record_size_limit)
     protocols = extensions.get(ExtensionType.application_layer_protocol_negotiation)
     offer = Offer(
         groups=parse_uint16s(groups, "supported_groups"),
@@ -70,6 +78,9 @@ def examine(hello: ClientHello) -> Offer:
         server_name=parse_server_name(name) if name is not None else None,
         protocols=parse_alpn(protocols) if protocols is not None else None,
         psk_modes=parse_psk_modes(psk_modes) if psk_modes is not None else [],
+        staple_asked=staple is not None and staple_asked(staple),
+        takes_zlib=takes_zlib(extensions.get(ExtensionType.compress_certificate)),
+        record_size_limit=parse_record_size_limit(limit) if limit is not None else None,
     )
     for code in offer.shares:
         # Section 4.2.8: "Clients MUST NOT offer any KeyShareEntry values for groups not listed".

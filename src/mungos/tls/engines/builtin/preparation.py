@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from mungos.crypto.contract import SCHEMES, Provider, Random
 from mungos.errors import Misuse
-from mungos.tls.config import ClientConfig, ServerConfig
+from mungos.tls.config import MAX_RECORD_SIZE, ClientConfig, ServerConfig
 from mungos.tls.engines.builtin.credentials import LoadedCredential, load_credential
+from mungos.tls.engines.builtin.first_hello import hello_forms
 from mungos.tls.engines.builtin.key_schedule import Kdf
-from mungos.tls.engines.builtin.messages import ExtensionType
-from mungos.tls.engines.builtin.messages.extensions import Extensions, pack_alpn, pack_uints, pack_versions
-from mungos.tls.engines.builtin.messages.registry import TLS13
+from mungos.tls.engines.builtin.messages.extensions import LEAST_RECORD_SIZE
+from mungos.tls.engines.builtin.psks import load_psks
 from mungos.tls.engines.builtin.suites import GROUP_CODES, SUITES, Suite
 from mungos.x509 import TrustStore, system_trust_store
 
@@ -34,7 +34,6 @@ _SCHEME_ORDER = (
 """signature_algorithms as we send it; RSASSA-PKCS1-v1_5 is for chains only (RFC 8446 section 4.2.3)."""
 
 _MAX_ALPN = 255
-_PSK_DHE_KE = 1
 
 
 class Prepared:
@@ -45,10 +44,13 @@ class Prepared:
         kdfs: for the hash of each suite what derives by it.
         schemes: numbers of the signature schemes that we can check, in order of preference.
         alpn: protocol names as they stand on the wire.
+        psks: keys from outside, in order of preference.
+        record_size_limit: bytes of the largest record that the peer may send, its content type included.
     """
 
     __slots__ = (
         "alpn",
+        "compress_certificates",
         "groups",
         "handshake_timeout",
         "kdfs",
@@ -56,7 +58,9 @@ class Prepared:
         "max_unread",
         "max_unsent",
         "provider",
+        "psks",
         "random",
+        "record_size_limit",
         "schemes",
         "suites",
         "wall",
@@ -83,27 +87,45 @@ class Prepared:
         self.groups = _groups(config.groups, provider)
         self.schemes = tuple(SCHEMES[name].code for name in _SCHEME_ORDER if provider.supports(name))
         self.alpn = tuple(_alpn(name) for name in config.alpn)
+        self.psks = load_psks(config.psks, self.kdfs, provider)
+        if not LEAST_RECORD_SIZE <= config.record_size_limit <= MAX_RECORD_SIZE:
+            raise Misuse(
+                f"record_size_limit is {config.record_size_limit} bytes, must be {LEAST_RECORD_SIZE} to "
+                f"{MAX_RECORD_SIZE} bytes"
+            )
+        self.record_size_limit = config.record_size_limit
+        self.compress_certificates = config.compress_certificates
 
 
 class PreparedClient(Prepared):
     """A client's side.
 
     Attributes:
-        suite_codes: the suites as a ClientHello offers them.
-        extensions: what every first ClientHello offers alike; server_name goes before it, key_share and
-            pre_shared_key behind.
+        forms: what every first ClientHello offers; of several, each session takes one at random.
         roots: who is trusted; None when nothing is verified.
-        trust: names the way of verification and the credential, for the session cache.
+        trust: names the way of verification, the credential and the keys from outside, for the session cache.
     """
 
-    __slots__ = ("credential", "extensions", "roots", "sessions", "suite_codes", "trust")
+    __slots__ = ("ask_staple", "credential", "early_data", "forms", "roots", "sessions", "trust")
 
     def __init__(
         self, config: ClientConfig, provider: Provider, random: Random, wall: Callable[[], float]
     ) -> None:
         super().__init__(config, provider, random, wall)
-        self.suite_codes = [suite.code for suite in self.suites]
-        self.extensions = self._offered()
+        if config.early_data not in ("off", "report", "resend"):
+            raise Misuse(f"early_data is {config.early_data!r}, must be off, report or resend")
+        self.early_data = config.early_data
+        self.ask_staple = config.ask_staple
+        self.forms = hello_forms(
+            [suite.code for suite in self.suites],
+            [GROUP_CODES[name] for name in self.groups],
+            self.schemes,
+            self.alpn,
+            greased=config.grease,
+            staple=config.ask_staple,
+            compression=config.compress_certificates,
+            record_size_limit=config.record_size_limit,
+        )
         self.roots: TrustStore | None = None
         if config.verify:
             self.roots = system_trust_store() if config.roots is None else TrustStore.from_pem(config.roots)
@@ -111,49 +133,65 @@ class PreparedClient(Prepared):
         if config.credential is not None:
             self.credential = load_credential(config.credential, provider)
         self.sessions = config.sessions
-        parts = (
+        parts = [
             b"verified" if config.verify else b"not verified",
             b"the system's roots" if config.roots is None else config.roots,
             b"" if config.credential is None else config.credential.chain,
-        )
+        ]
+        for psk in self.psks:
+            parts += (psk.identity, psk.key)
         framed = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
         self.trust = provider.digest("sha256", framed)
 
-    def _offered(self) -> Extensions:
-        groups = [GROUP_CODES[name] for name in self.groups]
-        offered: Extensions = {
-            ExtensionType.supported_groups: pack_uints(2, 2, groups),
-            ExtensionType.signature_algorithms: pack_uints(2, 2, self.schemes),
-        }
-        if self.alpn:
-            offered[ExtensionType.application_layer_protocol_negotiation] = pack_alpn(self.alpn)
-        offered[ExtensionType.supported_versions] = pack_versions([TLS13])
-        offered[ExtensionType.psk_key_exchange_modes] = pack_uints(1, 1, [_PSK_DHE_KE])
-        return offered
-
 
 class PreparedServer(Prepared):
-    """A server's side."""
+    """A server's side.
 
-    __slots__ = ("client_auth", "client_roots", "credentials", "retry_cookie", "tickets")
+    Attributes:
+        psks_by_identity: keys from outside, by what stands on the wire.
+        psk_names: their identities as configured.
+    """
+
+    __slots__ = (
+        "client_auth",
+        "client_roots",
+        "credentials",
+        "early_data",
+        "psk_names",
+        "psks_by_identity",
+        "retry_cookie",
+        "tickets",
+    )
 
     def __init__(
         self, config: ServerConfig, provider: Provider, random: Random, wall: Callable[[], float]
     ) -> None:
         super().__init__(config, provider, random, wall)
-        if not config.credentials:
-            raise Misuse("a server needs at least one credential")
+        if not config.credentials and not self.psks:
+            raise Misuse("a server needs at least one credential, or a pre-shared key")
         self.credentials = tuple(load_credential(credential, provider) for credential in config.credentials)
         self.client_auth = config.client_auth
         self.client_roots: TrustStore | None = None
         if config.client_auth not in ("none", "optional", "required"):
             raise Misuse(f"client_auth is {config.client_auth!r}, must be none, optional or required")
+        if config.client_auth == "required" and self.psks:
+            # RFC 8446 section 4.3.2: who is known by a PSK is not asked for a certificate.
+            raise Misuse(
+                'client_auth is "required", but who is known by a PSK is not asked for a certificate'
+            )
         if config.client_auth != "none":
             if config.client_roots is None:
                 raise Misuse("client certificates can't be verified without client_roots")
             self.client_roots = TrustStore.from_pem(config.client_roots)
         self.tickets = config.tickets
         self.retry_cookie = config.retry_cookie
+        self.psks_by_identity = {psk.identity: psk for psk in self.psks}
+        self.psk_names = frozenset(psk.name for psk in self.psks)
+        self.early_data = config.early_data
+        if config.early_data is not None:
+            if config.tickets is None:
+                raise Misuse("without tickets no early data can come")
+            config.early_data.begin(self.wall())
 
 
 def _suites(names: tuple[str, ...], provider: Provider) -> tuple[Suite, ...]:

@@ -11,7 +11,16 @@ from collections import deque
 from mungos.crypto.contract import BadTag
 from mungos.errors import Misuse, ProtocolError
 from mungos.protocol import Buffer
-from mungos.tls.contract import Data, Established, Event, Negotiated, PeerClosed, ReadSide, WriteSide
+from mungos.tls.contract import (
+    Data,
+    EarlyData,
+    Established,
+    Event,
+    Negotiated,
+    PeerClosed,
+    ReadSide,
+    WriteSide,
+)
 from mungos.tls.engines.builtin.faults import DecodeError, UnexpectedMessage
 from mungos.tls.engines.builtin.key_schedule import Kdf
 from mungos.tls.engines.builtin.messages import HandshakeType
@@ -19,7 +28,7 @@ from mungos.tls.engines.builtin.preparation import Prepared
 from mungos.tls.engines.builtin.records import (
     HEADER_LENGTH,
     MAX_CIPHERTEXT,
-    MAX_PLAINTEXT,
+    MAX_INNER,
     OVERHEAD,
     SMALL,
     SMALL_HEADERS,
@@ -65,10 +74,12 @@ class ReadingHalf(WritingHalf):
     __slots__ = (
         "_closed_there",
         "_deaf",
+        "_early_left",
         "_events",
         "_foreign",
         "_foreign_lost",
         "_incoming",
+        "_max_inner",
         "_max_unread",
         "_messages",
         "_opener",
@@ -76,6 +87,7 @@ class ReadingHalf(WritingHalf):
         "_read_secret",
         "_reader",
         "_skip",
+        "_small",
         "_truncated",
         "deadline",
         "negotiated",
@@ -99,6 +111,9 @@ class ReadingHalf(WritingHalf):
         self._closed_there = False  # the peer's close_notify came
         self._truncated = False  # the stream ended without it
         self._deaf = False  # the peer's direction is over: what still comes is not looked at
+        self._max_inner = MAX_INNER  # bytes of a record's content, its type and padding
+        self._small = SMALL + OVERHEAD  # bytes of a record that is opened without further ado
+        self._early_left: int | None = None  # bytes of 0-RTT data that may still come, while they may
         self._skip = 0  # bytes of refused 0-RTT that may still be passed over
         self._quiet = 0
         self._foreign = bytearray()  # what followed the peer's close_notify
@@ -136,7 +151,7 @@ class ReadingHalf(WritingHalf):
         size = len(data)
         at = 0
         try:
-            if OVERHEAD < size <= SMALL + OVERHEAD:
+            if OVERHEAD < size <= self._small:
                 header = data[:HEADER_LENGTH]
                 if header == SMALL_HEADERS[size - OVERHEAD] and self.unread + size <= self._max_unread:
                     sequence = reader.sequence
@@ -164,7 +179,7 @@ class ReadingHalf(WritingHalf):
                 reader.sequence = sequence + 1
                 at = end
                 length -= _INNER_OVERHEAD
-                if not 0 < length <= MAX_PLAINTEXT or plain[length] != _APPLICATION_DATA:
+                if not 0 < length < self._max_inner or plain[length] != _APPLICATION_DATA:
                     self._inner(plain)
                     break
                 self._events.append(Data(plain[:length] if length <= _COPIED else memoryview(plain)[:length]))
@@ -185,7 +200,7 @@ class ReadingHalf(WritingHalf):
                 self.read_side = ReadSide.TRUNCATED
             return None
         event = self._events.popleft()
-        if type(event) is Data:
+        if type(event) is Data or type(event) is EarlyData:
             self.unread -= len(event.data)
             return event
         self.unread -= 1
@@ -214,6 +229,17 @@ class ReadingHalf(WritingHalf):
         """A new key for the peer's direction."""
         key, iv = kdf.traffic_keys(secret, suite.key_length)
         self._opener = Opener(self._provider.aead(suite.aead, key), iv)
+        self._early_left = None
+
+    def read_early_with(self, suite: Suite, kdf: Kdf, secret: bytes, limit: int) -> None:
+        """The key of the peer's 0-RTT data, of which up to `limit` bytes may come."""
+        self.read_with(suite, kdf, secret)
+        self._early_left = limit
+
+    def limit_reading(self, limit: int) -> None:
+        """The peer's records hold at most `limit` bytes, content type included."""
+        self._max_inner = limit
+        self._small = min(SMALL, limit - 1) + OVERHEAD
 
     def skip_early_data(self, limit: int) -> None:
         """Pass over up to `limit` bytes that can't be opened."""
@@ -304,7 +330,7 @@ class ReadingHalf(WritingHalf):
 
     def _inner(self, plain: bytes) -> None:
         """The TLSInnerPlaintext of a record (section 5.2)."""
-        kind, content = split_inner(plain)
+        kind, content = split_inner(plain, self._max_inner)
         if kind == ContentType.handshake:
             self._fragment(content)
         elif kind == ContentType.alert:
@@ -316,16 +342,24 @@ class ReadingHalf(WritingHalf):
             raise UnexpectedMessage(f"protected record of type {kind}")
 
     def _data(self, content: bytes) -> None:
-        if self.negotiated is None:
+        if self.negotiated is None and self._early_left is None:
             raise UnexpectedMessage("application data before the handshake is complete")
         self._check_no_fragment()
         if content:
             self._quiet = 0
-            self._events.append(Data(content))
+            self._events.append(Data(content) if self._early_left is None else self._early(content))
             self.unread += len(content)
         else:
             # Section 5.1: "Zero-length fragments of Application Data MAY be sent".
             self._count_quiet()
+
+    def _early(self, content: bytes) -> EarlyData:
+        left = self._early_left or 0
+        # Section 4.2.10: more than max_early_data_size: unexpected_message.
+        if len(content) > left:
+            raise UnexpectedMessage(f"{len(content)} bytes of early data where {left} bytes may still come")
+        self._early_left = left - len(content)
+        return EarlyData(content)
 
     def _count_quiet(self) -> None:
         self._quiet += 1

@@ -13,6 +13,7 @@ __all__ = [
     "DATA",
     "HEADER_LENGTH",
     "MAX_CIPHERTEXT",
+    "MAX_INNER",
     "MAX_PLAINTEXT",
     "OVERHEAD",
     "SMALL",
@@ -29,6 +30,9 @@ __all__ = [
 HEADER_LENGTH = 5
 MAX_PLAINTEXT = 1 << 14
 """Bytes of content in one record, section 5.1."""
+
+MAX_INNER = MAX_PLAINTEXT + 1
+"""Bytes of a TLSInnerPlaintext, section 5.2: the content, its type, the padding."""
 
 MAX_CIPHERTEXT = MAX_PLAINTEXT + 256
 """Bytes of a protected record behind its header, section 5.2."""
@@ -88,10 +92,11 @@ def plain_record(kind: ContentType, content: Buffer, version: int = 0x0303) -> b
     return b"".join((bytes((kind,)), version.to_bytes(2, "big"), len(content).to_bytes(2, "big"), content))
 
 
-def split_inner(plain: bytes) -> tuple[int, bytes]:
-    """The content type and the content of a TLSInnerPlaintext, its padding dropped (section 5.4)."""
-    if len(plain) > MAX_PLAINTEXT + 1:
-        raise RecordOverflow(f"{len(plain)} bytes of inner plaintext; the limit is {MAX_PLAINTEXT + 1} bytes")
+def split_inner(plain: bytes, limit: int = MAX_INNER) -> tuple[int, bytes]:
+    """The content type and the content of a TLSInnerPlaintext, its padding dropped (section 5.4); it has at
+    most `limit` bytes (RFC 8449 section 4)."""
+    if len(plain) > limit:
+        raise RecordOverflow(f"{len(plain)} bytes of inner plaintext; the limit is {limit} bytes")
     if plain and plain[-1]:
         return plain[-1], plain[:-1]
     stripped = plain.rstrip(b"\0")

@@ -7,35 +7,36 @@ message consumes the state: while a step runs there is none.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
+from typing import Literal
 
 from mungos.crypto.contract import PublicKey
-from mungos.errors import Misuse, ProtocolError
+from mungos.errors import Misuse
 from mungos.tls.contract import Negotiated
 from mungos.tls.engines.builtin.credentials import choose_credential
 from mungos.tls.engines.builtin.faults import (
-    BadFinished,
     CertificateMissing,
     IllegalParameter,
     MissingExtension,
     NoCommonProtocol,
     NothingInCommon,
     UnexpectedMessage,
+    UnknownPsk,
 )
 from mungos.tls.engines.builtin.handshake import CLIENT_CONTEXT, SERVER_CONTEXT, Channel, Handshake, Outcome
 from mungos.tls.engines.builtin.key_schedule import EarlyStage, Kdf, MasterStage
 from mungos.tls.engines.builtin.messages import (
-    Certificate,
     CertificateRequest,
     ClientHello,
     Context,
     EncryptedExtensions,
+    EndOfEarlyData,
     ExtensionType,
     HandshakeType,
     NewSessionTicket,
     ServerHello,
 )
+from mungos.tls.engines.builtin.messages.compression import OFFER_ZLIB
 from mungos.tls.engines.builtin.messages.extensions import (
     Extensions,
     check_solicited,
@@ -43,37 +44,22 @@ from mungos.tls.engines.builtin.messages.extensions import (
     pack_cookie,
     pack_key_share,
     pack_uints,
-    parse_cookie,
-    parse_offered_psks,
 )
 from mungos.tls.engines.builtin.messages.registry import HELLO_RETRY_RANDOM, TLS13
 from mungos.tls.engines.builtin.offer import Offer, codes, examine
 from mungos.tls.engines.builtin.preparation import PreparedServer
-from mungos.tls.engines.builtin.suites import GROUP_CODES, SUITES_BY_CODE, Suite
-from mungos.tls.engines.builtin.tickets import TicketState, open_ticket, seal_ticket
+from mungos.tls.engines.builtin.retry import Retry
+from mungos.tls.engines.builtin.server_psks import AcceptedPsk, accept_psk, admits_early_data
+from mungos.tls.engines.builtin.suites import GROUP_CODES, Suite
+from mungos.tls.engines.builtin.tickets import TicketState, seal_ticket
 from mungos.x509 import CertificateError, verify_client
 
 __all__ = ["MAX_SKIPPED_EARLY_DATA", "STEPS", "ServerHandshake", "ServerState"]
 
 MAX_SKIPPED_EARLY_DATA = 65_536
-"""Bytes of refused 0-RTT that are passed over. Our own tickets never allow any."""
+"""Bytes of refused 0-RTT records that are passed over, beyond what our own tickets allow."""
 
-MAX_OFFERED_TICKETS = 8
-"""Tickets of one ClientHello that are looked at; the others are passed over."""
-
-_PSK_DHE_KE = 1
 _COOKIE_LENGTH = 32
-
-# Section 4.1.2: what a second ClientHello may change.
-_MAY_CHANGE = frozenset(
-    {
-        ExtensionType.key_share,
-        ExtensionType.early_data,
-        ExtensionType.cookie,
-        ExtensionType.pre_shared_key,
-        ExtensionType.padding,
-    }
-)
 
 
 class ServerState(Enum):
@@ -81,6 +67,7 @@ class ServerState(Enum):
 
     AWAIT_CLIENT_HELLO = "AwaitClientHello"
     AWAIT_SECOND_CLIENT_HELLO = "AwaitSecondClientHello"
+    AWAIT_END_OF_EARLY_DATA = "AwaitEndOfEarlyData"
     AWAIT_CERTIFICATE = "AwaitClientCertificate"
     AWAIT_CERTIFICATE_VERIFY = "AwaitClientCertificateVerify"
     AWAIT_FINISHED = "AwaitClientFinished"
@@ -88,16 +75,6 @@ class ServerState(Enum):
     COMPLETE = "Complete"
 
     __hash__ = object.__hash__  # of a singleton, and quick: `STEPS` is asked for each message
-
-
-@dataclass(slots=True)
-class _Retry:
-    """What is remembered of a HelloRetryRequest."""
-
-    hello: ClientHello
-    suite: Suite
-    group: str
-    cookie: bytes | None
 
 
 class ServerHandshake(Handshake):
@@ -108,11 +85,12 @@ class ServerHandshake(Handshake):
         "_app_secrets",
         "_chain",
         "_client_secret",
-        "_early",
+        "_early_data",
+        "_first_hello",
         "_group",
         "_master",
+        "_psk",
         "_public_key",
-        "_resumed",
         "_retry",
         "_scheme",
         "_server_name",
@@ -125,13 +103,14 @@ class ServerHandshake(Handshake):
     def __init__(self, prepared: PreparedServer, channel: Channel) -> None:
         super().__init__(prepared, channel)
         self.state = ServerState.AWAIT_CLIENT_HELLO
-        self._retry: _Retry | None = None
+        self._retry: Retry | None = None
         self._alpn: str | None = None
         self._server_name: str | None = None
         self._group = ""
         self._scheme: str | None = None
-        self._early: EarlyStage | None = None  # from the ticket that was accepted
-        self._resumed = False
+        self._psk: AcceptedPsk | None = None
+        self._early_data: Literal["none", "accepted", "rejected"] = "none"
+        self._first_hello = ClientHello(b"", b"", [])
         self._chain: tuple[bytes, ...] = ()
         self._public_key: PublicKey | None = None
         self._client_secret = b""
@@ -143,6 +122,9 @@ class ServerHandshake(Handshake):
 
     def expects(self, kind: int) -> bool:
         """Whether a message of this type may come now."""
+        # RFC 8879 section 4: only where it was offered.
+        if kind == HandshakeType.compressed_certificate and not self.prepared.compress_certificates:
+            return False
         return (self.state, kind) in STEPS
 
     def handle(self, kind: int, message: bytes) -> None:
@@ -159,12 +141,14 @@ class ServerHandshake(Handshake):
         hello = ClientHello.parse(message[4:])
         offer = examine(hello)
         self.client_random = hello.random
-        suite = self._choose_suite(hello)
-        selected = self._choose_psk(hello, offer, message, suite)
+        suites = self._common_suites(hello)
+        psk = self._accept_psk(hello, offer, message, suites)
+        # A key takes a suite of its own hash, even where another would be preferred.
+        suite = psk.suite if psk is not None else suites[0]
         group = self._choose_group(offer)
         if GROUP_CODES[group] not in offer.shares:
             return self._ask_again(hello, suite, group, message)
-        return self._answer(hello, offer, suite, group, selected, message)
+        return self._answer(hello, offer, suite, group, psk, message)
 
     def _second_client_hello(self, message: bytes) -> ServerState:
         retry = self._retry
@@ -172,43 +156,16 @@ class ServerHandshake(Handshake):
             raise Misuse("a second ClientHello without a HelloRetryRequest")
         hello = ClientHello.parse(message[4:])
         offer = examine(hello)
-        self._check_second(hello, offer, retry)
+        retry.check(hello, offer, self.prepared.provider)
         self.channel.skip_early_data(0)
-        selected = self._choose_psk(hello, offer, message, retry.suite)
-        return self._answer(hello, offer, retry.suite, retry.group, selected, message)
+        psk = self._accept_psk(hello, offer, message, [retry.suite])
+        return self._answer(hello, offer, retry.suite, retry.group, psk, message)
 
-    def _check_second(self, hello: ClientHello, offer: Offer, retry: _Retry) -> None:
-        first = retry.hello
-        kept = {code: body for code, body in hello.extensions.items() if code not in _MAY_CHANGE}
-        before = {code: body for code, body in first.extensions.items() if code not in _MAY_CHANGE}
-        same = (hello.random, hello.session_id, hello.suites) == (
-            first.random,
-            first.session_id,
-            first.suites,
-        )
-        if not same or kept != before:
-            raise IllegalParameter("the second ClientHello changes more than section 4.1.2 allows")
-        # Section 4.1.2: early_data is removed.
-        if ExtensionType.early_data in hello.extensions:
-            raise IllegalParameter("the second ClientHello offers early_data")
-        # Section 4.1.2: the list holds a single share, from the group that was asked for.
-        if list(offer.shares) != [GROUP_CODES[retry.group]]:
-            raise IllegalParameter(f"the second ClientHello has not exactly one share for {retry.group}")
-        body = hello.extensions.get(ExtensionType.cookie)
-        echoed = parse_cookie(body) if body is not None else None
-        # Section 4.2.2: the cookie comes back as it was sent, and none when none was.
-        if echoed is None and retry.cookie is not None:
-            raise MissingExtension("the second ClientHello's cookie is missing")
-        if echoed is not None:
-            sent = retry.cookie or b""
-            if not self.prepared.provider.constant_time_equal(echoed, sent):
-                raise IllegalParameter("the second ClientHello's cookie is not what was sent")
-
-    def _choose_suite(self, hello: ClientHello) -> Suite:
-        for suite in self.prepared.suites:
-            if suite.code in hello.suites:
-                return suite
-        raise NothingInCommon(f"no cipher suite in common; the client offers {codes(hello.suites)}")
+    def _common_suites(self, hello: ClientHello) -> list[Suite]:
+        suites = [suite for suite in self.prepared.suites if suite.code in hello.suites]
+        if not suites:
+            raise NothingInCommon(f"no cipher suite in common; the client offers {codes(hello.suites)}")
+        return suites
 
     def _choose_group(self, offer: Offer) -> str:
         groups = [group for group in self.prepared.groups if GROUP_CODES[group] in offer.groups]
@@ -217,58 +174,23 @@ class ServerHandshake(Handshake):
         # Section 4.2.7: of several, one whose share is there spares a round trip.
         return next((group for group in groups if GROUP_CODES[group] in offer.shares), groups[0])
 
-    def _choose_psk(self, hello: ClientHello, offer: Offer, message: bytes, suite: Suite) -> int | None:
-        """The index of the ticket that is accepted, its binder checked (section 4.2.11), or None."""
-        body = hello.extensions.get(ExtensionType.pre_shared_key)
-        if body is None:
-            return None
-        offered = parse_offered_psks(body)
-        prepared = self.prepared
-        if prepared.tickets is None or _PSK_DHE_KE not in offer.psk_modes:
-            return None
-        wall = prepared.wall()
-        for index, psk in enumerate(offered.identities[:MAX_OFFERED_TICKETS]):
-            state = open_ticket(psk.identity, prepared.tickets, prepared.provider, wall)
-            # Section 4.2.11: the PSK's hash must be that of the suite.
-            used = SUITES_BY_CODE.get(state.suite) if state is not None else None
-            if state is None or used is None or used.hash != suite.hash:
-                continue
-            if not self._client_still_welcome(state):
-                continue
-            kdf = prepared.kdfs[suite.hash]
-            digest = self.transcript.digest_with(suite.hash, message[: -offered.binders_length])
-            early = EarlyStage(kdf, state.psk)
-            expected = early.binder(digest)
-            # Section 4.2.11: "If this value is not present or does not validate, the server MUST abort".
-            if not prepared.provider.constant_time_equal(offered.binders[index], expected):
-                raise BadFinished("the PSK's binder does not fit the ClientHello")
-            self._early = early
-            # What nobody checks here is not shown as if it had been.
-            self._chain = state.client_chain if prepared.client_auth != "none" else ()
-            return index
-        return None
-
-    def _client_still_welcome(self, state: TicketState) -> bool:
-        """Whether what the client showed at first is enough now: a resumption asks for no certificate."""
-        prepared = self.prepared
-        if prepared.client_auth == "none":
-            return True
-        if not state.client_chain:
-            return prepared.client_auth == "optional"
-        if prepared.client_roots is None:
-            return False
-        try:
-            verify_client(state.client_chain, prepared.client_roots, prepared.provider, prepared.wall())
-        except ProtocolError:
-            return False
-        return True
+    def _accept_psk(
+        self, hello: ClientHello, offer: Offer, message: bytes, suites: list[Suite]
+    ) -> AcceptedPsk | None:
+        psk = accept_psk(self.prepared, hello, offer, message, self.transcript, suites)
+        if psk is None and not self.prepared.credentials:
+            # Section 6.2: unknown_psk_identity, where a client has nothing but keys that nobody knows here.
+            if ExtensionType.pre_shared_key in hello.extensions:
+                raise UnknownPsk(
+                    "none of the client's pre-shared keys can be used, and there is no certificate"
+                )
+            raise NothingInCommon("the client offers no pre-shared key, and there is no certificate")
+        return psk
 
     def _ask_again(self, hello: ClientHello, suite: Suite, group: str, message: bytes) -> ServerState:
         """HelloRetryRequest (section 4.1.4)."""
         cookie = self.prepared.random(_COOKIE_LENGTH) if self.prepared.retry_cookie else None
-        self._retry = _Retry(hello, suite, group, cookie)
-        self._early = None
-        self._chain = ()
+        self._retry = Retry(hello, suite, group, cookie)
         extensions: Extensions = {ExtensionType.key_share: GROUP_CODES[group].to_bytes(2, "big")}
         if cookie is not None:
             extensions[ExtensionType.cookie] = pack_cookie(cookie)
@@ -281,8 +203,15 @@ class ServerHandshake(Handshake):
             # Appendix D.4: right after the first handshake message.
             self.channel.send_change_cipher_spec()
         if ExtensionType.early_data in hello.extensions:
-            self.channel.skip_early_data(MAX_SKIPPED_EARLY_DATA)
+            self._refuse_early_data()
         return ServerState.AWAIT_SECOND_CLIENT_HELLO
+
+    def _refuse_early_data(self) -> None:
+        """Section 4.2.10: what comes under keys that we don't have, or want, is passed over."""
+        self._early_data = "rejected"
+        guard = self.prepared.early_data
+        allowed = guard.max_bytes if guard is not None else 0
+        self.channel.skip_early_data(MAX_SKIPPED_EARLY_DATA + allowed)
 
     # The server's flight
 
@@ -292,29 +221,40 @@ class ServerHandshake(Handshake):
         offer: Offer,
         suite: Suite,
         group: str,
-        selected: int | None,
+        psk: AcceptedPsk | None,
         message: bytes,
     ) -> ServerState:
         prepared = self.prepared
         self.suite = suite
         self.kdf = kdf = prepared.kdfs[suite.hash]
         self._group = group
-        self._resumed = selected is not None
+        self._psk = psk
         self._server_name = offer.server_name
         self._choose_protocol(offer)
         credential = None
-        if selected is None:
+        if psk is None:
             # Section 9.2: without a PSK, signature_algorithms must be there.
             if offer.schemes is None:
                 raise MissingExtension("ClientHello: signature_algorithms is missing")
             credential = choose_credential(prepared.credentials, offer.server_name, offer.schemes)
+        elif psk.ticket is not None and prepared.client_auth != "none":
+            # What nobody checks here is not shown as if it had been.
+            self._chain = psk.ticket.client_chain
         code = GROUP_CODES[group]
         share, secret = prepared.provider.key_exchange(group).encapsulate(offer.shares[code], prepared.random)
         self.transcript.choose(suite.hash)
         self.transcript.add(message)
+        early_secret = b""
+        if ExtensionType.early_data in hello.extensions:
+            if psk is not None and admits_early_data(prepared, psk, suite, self._alpn, offer.server_name):
+                self._early_data = "accepted"
+                early_secret = psk.early.client_traffic(self.transcript.digest())
+                self.log("CLIENT_EARLY_TRAFFIC_SECRET", early_secret)
+            else:
+                self._refuse_early_data()
         extensions: Extensions = {}
-        if selected is not None:
-            extensions[ExtensionType.pre_shared_key] = selected.to_bytes(2, "big")
+        if psk is not None:
+            extensions[ExtensionType.pre_shared_key] = psk.index.to_bytes(2, "big")
         extensions[ExtensionType.key_share] = pack_key_share(code, share)
         extensions[ExtensionType.supported_versions] = TLS13.to_bytes(2, "big")
         answer = ServerHello(self._server_random(), hello.session_id, suite.code, extensions)
@@ -322,40 +262,55 @@ class ServerHandshake(Handshake):
         if hello.session_id and self._retry is None:
             # Appendix D.4: right after the first handshake message.
             self.channel.send_change_cipher_spec()
-        stage = (self._early or EarlyStage(kdf)).handshake(secret)
-        self._early = None
+        stage = (psk.early if psk is not None else EarlyStage(kdf)).handshake(secret)
         digest = self.transcript.digest()
-        self._client_secret = stage.client_traffic(digest)
-        server_secret = stage.server_traffic(digest)
+        self._client_secret, server_secret = stage.traffic(digest)
         self.log("CLIENT_HANDSHAKE_TRAFFIC_SECRET", self._client_secret)
         self.log("SERVER_HANDSHAKE_TRAFFIC_SECRET", server_secret)
-        self.channel.read_with(suite, kdf, self._client_secret)
+        if early_secret and prepared.early_data is not None:
+            self.channel.read_early_with(suite, kdf, early_secret, prepared.early_data.max_bytes)
+        else:
+            self.channel.read_with(suite, kdf, self._client_secret)
+            self._limit_reading(hello)
         self.channel.write_with(suite, kdf, server_secret)
-        if ExtensionType.early_data in hello.extensions:
-            # Section 4.2.10: never accepted; what comes under keys that we don't have is passed over.
-            self.channel.skip_early_data(MAX_SKIPPED_EARLY_DATA)
-        self.send(self.encrypted_extensions().pack())
+        if offer.record_size_limit is not None:
+            self.channel.limit_writing(offer.record_size_limit)
+        self.send(self.encrypted_extensions(hello).pack())
         asked = False
         if credential is not None:
             asked = prepared.client_auth != "none"
             if asked:
                 self.send(self.certificate_request().pack())
             self._scheme = credential[1]
-            self.send_certificate(credential[0], credential[1], SERVER_CONTEXT)
+            packed = prepared.compress_certificates and offer.takes_zlib
+            self.send_certificate(*credential, SERVER_CONTEXT, stapled=offer.staple_asked, packed=packed)
         self.send(self.finished(server_secret))
         master = stage.master()
         digest = self.transcript.digest()
-        self._app_secrets = (
-            master.client_traffic(digest),
-            master.server_traffic(digest),
-            master.exporter(digest),
-        )
+        self._app_secrets = master.traffic(digest)
         self.log("CLIENT_TRAFFIC_SECRET_0", self._app_secrets[0])
         self.log("SERVER_TRAFFIC_SECRET_0", self._app_secrets[1])
         self.log("EXPORTER_SECRET", self._app_secrets[2])
         self._master = master
         self.channel.write_with(suite, kdf, self._app_secrets[1])
+        if early_secret:
+            self._first_hello = hello
+            return ServerState.AWAIT_END_OF_EARLY_DATA
         return ServerState.AWAIT_CERTIFICATE if asked else ServerState.AWAIT_FINISHED
+
+    def _limit_reading(self, hello: ClientHello) -> None:
+        # RFC 8449 section 4: our limit holds where the client has told its own; records under other keys than
+        # those of this handshake are not meant.
+        if ExtensionType.record_size_limit in hello.extensions:
+            self.channel.limit_reading(self.prepared.record_size_limit)
+
+    def _end_of_early_data(self, message: bytes) -> ServerState:
+        suite, kdf = self.agreed()
+        EndOfEarlyData.parse(message[4:])
+        self.transcript.add(message)
+        self.channel.read_with(suite, kdf, self._client_secret)
+        self._limit_reading(self._first_hello)
+        return ServerState.AWAIT_FINISHED
 
     def _server_random(self) -> bytes:
         random = self.prepared.random(32)
@@ -372,27 +327,35 @@ class ServerHandshake(Handshake):
         # RFC 7301 section 3.2: "the server SHALL respond with a fatal "no_application_protocol" alert".
         raise NoCommonProtocol(f"no application protocol in common; the client offers {offer.protocols!r}")
 
-    def encrypted_extensions(self) -> EncryptedExtensions:
+    def encrypted_extensions(self, hello: ClientHello) -> EncryptedExtensions:
         """Section 4.3.1."""
         extensions: Extensions = {}
-        if self._server_name is not None and not self._resumed:
+        if self._server_name is not None and self._psk is None:
             # RFC 6066 section 3: an empty server_name says that the name was used.
             extensions[ExtensionType.server_name] = b""
         if self._alpn is not None:
             extensions[ExtensionType.application_layer_protocol_negotiation] = pack_alpn(
                 [self._alpn.encode("ascii")]
             )
+        if ExtensionType.record_size_limit in hello.extensions:
+            limit = self.prepared.record_size_limit
+            extensions[ExtensionType.record_size_limit] = limit.to_bytes(2, "big")
+        if self._early_data == "accepted":
+            extensions[ExtensionType.early_data] = b""
         return EncryptedExtensions(extensions)
 
     def certificate_request(self) -> CertificateRequest:
         """Section 4.3.2."""
-        schemes = pack_uints(2, 2, self.prepared.schemes)
-        return CertificateRequest(b"", {ExtensionType.signature_algorithms: schemes})
+        extensions: Extensions = {}
+        if self.prepared.compress_certificates:
+            extensions[ExtensionType.compress_certificate] = OFFER_ZLIB
+        extensions[ExtensionType.signature_algorithms] = pack_uints(2, 2, self.prepared.schemes)
+        return CertificateRequest(b"", extensions)
 
     # The client's flight
 
     def _certificate(self, message: bytes) -> ServerState:
-        shown = Certificate.parse(message[4:])
+        shown = self.shown_certificate(message)
         # Section 4.4.2: the context is that of the request.
         if shown.context:
             raise IllegalParameter(f"Certificate: a context of {len(shown.context)} bytes was not asked for")
@@ -439,8 +402,10 @@ class ServerHandshake(Handshake):
             scheme=self._scheme,
             alpn=self._alpn,
             server_name=self._server_name,
-            resumed=self._resumed,
+            resumed=self._psk is not None and self._psk.ticket is not None,
             peer_chain=self._chain,
+            psk_identity=self._psk.name if self._psk is not None else None,
+            early_data=self._early_data,
         )
         self.channel.complete(Outcome(negotiated, suite, kdf, client_secret, server_secret, exporter))
         return ServerState.COMPLETE
@@ -452,20 +417,39 @@ class ServerHandshake(Handshake):
             return
         resumption = master.resumption(self.transcript.digest())
         wall = prepared.wall()
+        max_early_data = prepared.early_data.max_bytes if prepared.early_data is not None else 0
+        extensions: Extensions = {}
+        if max_early_data:
+            extensions[ExtensionType.early_data] = max_early_data.to_bytes(4, "big")
         for index in range(tickets.count):
             nonce = bytes((index,))
-            state = TicketState(suite.code, kdf.resumption_psk(resumption, nonce), int(wall), self._chain)
+            age_add = int.from_bytes(prepared.random(4), "big")
+            state = TicketState(
+                suite.code,
+                kdf.resumption_psk(resumption, nonce),
+                wall,
+                self._chain,
+                self._psk.name if self._psk is not None else None,
+                age_add,
+                max_early_data,
+                self._alpn,
+                self._server_name,
+            )
             ticket = seal_ticket(state, tickets, prepared.provider, prepared.random, wall)
             if len(ticket) > 0xFFFF:
                 return  # a client's chain too large for a ticket: it simply can't resume
-            age_add = int.from_bytes(prepared.random(4), "big")
-            self.channel.send(NewSessionTicket(tickets.lifetime, age_add, nonce, ticket).pack())
+            self.channel.send(NewSessionTicket(tickets.lifetime, age_add, nonce, ticket, extensions).pack())
 
 
 STEPS: dict[tuple[ServerState, int], Callable[[ServerHandshake, bytes], ServerState]] = {
     (ServerState.AWAIT_CLIENT_HELLO, HandshakeType.client_hello): ServerHandshake._client_hello,
     (ServerState.AWAIT_SECOND_CLIENT_HELLO, HandshakeType.client_hello): ServerHandshake._second_client_hello,
+    (
+        ServerState.AWAIT_END_OF_EARLY_DATA,
+        HandshakeType.end_of_early_data,
+    ): ServerHandshake._end_of_early_data,
     (ServerState.AWAIT_CERTIFICATE, HandshakeType.certificate): ServerHandshake._certificate,
+    (ServerState.AWAIT_CERTIFICATE, HandshakeType.compressed_certificate): ServerHandshake._certificate,
     (
         ServerState.AWAIT_CERTIFICATE_VERIFY,
         HandshakeType.certificate_verify,

@@ -7,6 +7,7 @@ missing): the server itself remembers nothing.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from struct import Struct
 
 from mungos.crypto.contract import AEAD, BadTag, Provider, Random
 from mungos.tls.engines.builtin.codec import Reader, Writer
@@ -15,9 +16,10 @@ from mungos.tls.sessions import TicketKeys
 
 __all__ = ["TicketState", "open_ticket", "seal_ticket"]
 
-_FORMAT = 1
+_FORMAT = 2
 _NAME_LENGTH = 16
 _NONCE_LENGTH = 12
+_HEAD = Struct("!BHQII")  # format, suite, milliseconds of `issued`, `age_add`, `max_early_data`
 
 
 @dataclass(slots=True)
@@ -29,41 +31,61 @@ class TicketState:
         psk: the pre-shared key.
         issued: civil time in seconds.
         client_chain: the client's certificates, DER, leaf first; empty when it showed none.
+        psk_identity: of the external key by which the client was known, or None.
+        age_add: what the client adds to the ticket's age (section 4.6.1).
+        max_early_data: bytes of 0-RTT data that may come with the ticket.
+        alpn, server_name: the session's, or None.
     """
 
     suite: int
     psk: bytes = field(repr=False)
-    issued: int
+    issued: float
     client_chain: tuple[bytes, ...] = ()
+    psk_identity: bytes | None = None
+    age_add: int = 0
+    max_early_data: int = 0
+    alpn: str | None = None
+    server_name: str | None = None
 
     def pack(self) -> bytes:
         """As bytes."""
         writer = Writer()
-        writer.uint(1, _FORMAT)
-        writer.uint(2, self.suite)
+        issued = int(self.issued * 1000)
+        writer.opaque(_HEAD.pack(_FORMAT, self.suite, issued, self.age_add, self.max_early_data))
         writer.vector(1, self.psk)
-        writer.uint(8, self.issued)
-        chain = Writer()
+        # None of these is empty where it is there.
+        writer.vector(1, (self.alpn or "").encode("ascii"))
+        writer.vector(1, (self.server_name or "").encode("ascii"))
+        writer.vector(2, self.psk_identity or b"")
         for certificate in self.client_chain:
-            chain.vector(3, certificate)
-        writer.vector(3, chain.getvalue())
+            writer.vector(3, certificate)
         return writer.getvalue()
 
     @classmethod
     def parse(cls, data: bytes) -> TicketState:
         """Back from bytes. Raises DecodeError: another version of this program may have sealed it."""
         reader = Reader(data, "ticket")
-        if reader.uint(1, "format") != _FORMAT:
+        kind, suite, issued, age_add, max_early_data = _HEAD.unpack(reader.opaque(_HEAD.size, "head"))
+        if kind != _FORMAT:
             raise DecodeError("a ticket of another format")
-        suite = reader.uint(2, "suite")
         psk = reader.vector(1, "psk", 32)
-        issued = reader.uint(8, "issued")
-        block = reader.block(3, "client_chain")
+        alpn = reader.vector(1, "alpn").decode("ascii")
+        server_name = reader.vector(1, "server_name").decode("ascii")
+        psk_identity = reader.vector(2, "psk_identity")
         chain: list[bytes] = []
-        while block.left:
-            chain.append(block.vector(3, "certificate", 1))
-        reader.close()
-        return cls(suite, psk, issued, tuple(chain))
+        while reader.left:
+            chain.append(reader.vector(3, "certificate", 1))
+        return cls(
+            suite,
+            psk,
+            issued / 1000,
+            tuple(chain),
+            psk_identity or None,
+            age_add,
+            max_early_data,
+            alpn or None,
+            server_name or None,
+        )
 
 
 def _aead(provider: Provider, key: bytes) -> AEAD:
@@ -93,6 +115,7 @@ def open_ticket(ticket: bytes, keys: TicketKeys, provider: Provider, wall: float
         state = TicketState.parse(opened)
     except (BadTag, DecodeError):
         return None
-    if not 0 <= wall - state.issued <= keys.lifetime:
+    # `issued` was rounded to milliseconds.
+    if not -0.001 <= wall - state.issued <= keys.lifetime:
         return None
     return state

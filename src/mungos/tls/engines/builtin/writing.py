@@ -29,8 +29,7 @@ __all__ = ["WritingHalf"]
 _WARNING, _FATAL = 1, 2
 _WARNINGS = frozenset({AlertDescription.close_notify, AlertDescription.user_canceled})
 _CHANGE_CIPHER_SPEC = b"\x01"
-_FULL_RECORD = MAX_PLAINTEXT + OVERHEAD  # bytes on the wire
-_LEAST_UNSENT = _FULL_RECORD
+_LEAST_UNSENT = MAX_PLAINTEXT + OVERHEAD  # bytes of a full record on the wire
 
 
 class WritingHalf:
@@ -38,8 +37,11 @@ class WritingHalf:
 
     __slots__ = (
         "_closed_here",
+        "_early_room",
+        "_early_sent",
         "_flight",
         "_kdf",
+        "_max_content",
         "_max_unsent",
         "_outgoing",
         "_provider",
@@ -47,6 +49,7 @@ class WritingHalf:
         "_suite",
         "_tell_taken",
         "_update_queued",
+        "_version",
         "_write_secret",
         "_writer",
         "unsent",
@@ -60,6 +63,10 @@ class WritingHalf:
         self._max_unsent = max(max_unsent, _LEAST_UNSENT)
         self._outgoing: list[Buffer] = []
         self._flight = bytearray()  # handshake messages that will share records
+        self._version = 0x0303  # in the headers of the next flight, while it is not protected
+        self._max_content = MAX_PLAINTEXT  # bytes of content in one record
+        self._early_room = 0  # bytes of 0-RTT data that may still be sent
+        self._early_sent: list[bytes] = []  # what was sent so, as long as it may have to be sent again
         self._suite: Suite | None = None
         self._kdf: Kdf | None = None
         self._sealer: Sealer | None = None
@@ -82,7 +89,7 @@ class WritingHalf:
         size = len(content) if content is not None else sum(map(len, parts))
         unsent = self.unsent + size + OVERHEAD
         sequence = sealer.sequence
-        if 0 < size <= MAX_PLAINTEXT and unsent <= self._max_unsent and sequence < sealer.limit:
+        if 0 < size <= self._max_content and unsent <= self._max_unsent and sequence < sealer.limit:
             sealer.sequence = sequence + 1
             header = SMALL_HEADERS[size] if size <= SMALL else data_header(size)
             inner = content + DATA if type(content) is bytes else b"".join((*parts, DATA))
@@ -91,6 +98,26 @@ class WritingHalf:
             self.unsent = unsent
             return size
         return self._write_records(sealer, parts)
+
+    def write_early(self, parts: Sequence[Buffer]) -> int:
+        """Encrypt 0-RTT data. Returns bytes accepted: no more than the ticket and `max_unsent` allow. Raises
+        Closed as `write`."""
+        if self._closed_here:
+            raise Closed("write after close_notify")
+        sealer = self._sealer
+        if not self._early_room or sealer is None:
+            return 0
+        data = b"".join(parts)[: self._early_room]
+        accepted = 0
+        for at in range(0, len(data), MAX_PLAINTEXT):
+            content = data[at : at + MAX_PLAINTEXT]
+            if self.unsent + len(content) + OVERHEAD > self._max_unsent:
+                break
+            self._queue(sealer.seal(ContentType.application_data, content))
+            self._early_sent.append(content)
+            accepted += len(content)
+        self._early_room -= accepted
+        return accepted
 
     def take(self, limit: int) -> list[Buffer]:
         """Hand out ciphertext, at most `limit` bytes, and at least one."""
@@ -132,24 +159,53 @@ class WritingHalf:
         key, iv = kdf.traffic_keys(secret, suite.key_length)
         self._sealer = Sealer(self._provider.aead(suite.aead, key), iv, suite.record_limit)
 
+    def write_early_with(self, suite: Suite, kdf: Kdf, secret: bytes, limit: int) -> None:
+        """The key of our 0-RTT data, of which up to `limit` bytes may be sent."""
+        self.write_with(suite, kdf, secret)
+        self._early_room = limit
+
+    def end_early_data(self) -> None:
+        """No more 0-RTT data."""
+        self._early_room = 0
+
+    def write_in_clear(self) -> None:
+        """What follows is not protected."""
+        self._sealer = None
+
+    def limit_writing(self, limit: int) -> None:
+        """Our records hold at most `limit` bytes, content type included; never more than TLS allows."""
+        self._max_content = min(limit - 1, MAX_PLAINTEXT)
+
     # What the reading half asks for
 
-    def flush(self, version: int = 0x0303) -> None:
-        """Put the messages sent so far into records; `version` stands in those that are not protected."""
+    def flush(self) -> None:
+        """Put the messages sent so far into records."""
         if not self._flight:
             return
         flight, self._flight = memoryview(bytes(self._flight)), bytearray()
-        for at in range(0, len(flight), MAX_PLAINTEXT):
-            fragment = flight[at : at + MAX_PLAINTEXT]
+        most = self._max_content if self._sealer is not None else MAX_PLAINTEXT
+        for at in range(0, len(flight), most):
+            fragment = flight[at : at + most]
             if self._sealer is None:
-                self._queue(plain_record(ContentType.handshake, fragment, version))
+                self._queue(plain_record(ContentType.handshake, fragment, self._version))
             else:
                 self._queue(self._sealer.seal(ContentType.handshake, fragment))
+        self._version = 0x0303
+
+    def send_early_again(self) -> None:
+        """What the peer refused as 0-RTT data, as ordinary data (section 4.2.10), once."""
+        if self._sealer is None:
+            raise Misuse("nothing can be sent again without a key")
+        data = b"".join(self._early_sent)
+        for at in range(0, len(data), self._max_content):
+            content = data[at : at + self._max_content]
+            self._queue(self._sealer.seal(ContentType.application_data, content))
 
     def open_writing(self, secret: bytes) -> None:
         """The handshake is through: application data may be written."""
         self._write_secret = secret
         self._writer = self._sealer
+        self._early_sent = []
 
     def queue_alert(self, alert: AlertDescription) -> None:
         """An alert under the key that is on (RFC 8446 section 6)."""
@@ -169,6 +225,8 @@ class WritingHalf:
         self._sealer = self._writer = None
         self._write_secret = b""
         self._flight = bytearray()
+        self._early_room = 0
+        self._early_sent = []
         if self.write_side is WriteSide.OPEN:
             self.write_side = WriteSide.FLUSHING if self._outgoing else WriteSide.ENDED
             self._tell_taken = True
@@ -209,10 +267,11 @@ class WritingHalf:
     def _write_records(self, sealer: Sealer, parts: Sequence[Buffer]) -> int:
         total = sum(map(len, parts))
         room = self._max_unsent - self.unsent
-        full, rest = divmod(total, MAX_PLAINTEXT)
-        fitting = min(full, max(room, 0) // _FULL_RECORD)
-        sizes = [MAX_PLAINTEXT] * fitting
-        if fitting == full and 0 < rest <= room - fitting * _FULL_RECORD - OVERHEAD:
+        most = self._max_content
+        full, rest = divmod(total, most)
+        fitting = min(full, max(room, 0) // (most + OVERHEAD))
+        sizes = [most] * fitting
+        if fitting == full and 0 < rest <= room - fitting * (most + OVERHEAD) - OVERHEAD:
             sizes.append(rest)
         if not sizes:
             return 0

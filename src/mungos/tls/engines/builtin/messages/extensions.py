@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from struct import unpack_from
 
 from mungos.tls.engines.builtin.codec import Reader, Writer
 from mungos.tls.engines.builtin.faults import DecodeError, IllegalParameter, UnsupportedExtension
 from mungos.tls.engines.builtin.messages.registry import ALLOWED, Context, extension_name
 
 __all__ = [
+    "LEAST_RECORD_SIZE",
     "Extensions",
     "OfferedPsks",
     "PskIdentity",
@@ -34,6 +36,7 @@ __all__ = [
     "parse_key_shares",
     "parse_offered_psks",
     "parse_psk_modes",
+    "parse_record_size_limit",
     "parse_server_name",
     "parse_single_alpn",
     "parse_uint16",
@@ -41,6 +44,9 @@ __all__ = [
     "parse_uint32",
     "parse_versions",
 ]
+
+LEAST_RECORD_SIZE = 64
+"""Bytes. RFC 8449 section 4."""
 
 _VISIBLE = bytes(range(0x21, 0x7F))
 
@@ -87,9 +93,10 @@ def pack_extensions(writer: Writer, extensions: Extensions) -> None:
 
 
 def check_solicited(extensions: Extensions, offered: Collection[int], context: Context) -> None:
-    """RFC 8446 section 4.2: an answer to what was not asked is refused with unsupported_extension."""
+    """RFC 8446 section 4.2: an answer to what was not asked is refused with unsupported_extension; so is one
+    to GREASE (RFC 8701 section 3.1), which is all that is offered without a name."""
     for code in extensions:
-        if code not in offered:
+        if code not in offered or code not in ALLOWED:
             raise UnsupportedExtension(f"{context.value}: {extension_name(code)} was not offered")
 
 
@@ -109,6 +116,17 @@ def parse_uint32(body: bytes, what: str) -> int:
     return value
 
 
+def parse_record_size_limit(body: bytes) -> int:
+    """record_size_limit (RFC 8449 section 4): bytes of the peer's largest record, its content type included.
+    What is over TLS's own limit says nothing."""
+    limit = parse_uint16(body, "record_size_limit")
+    # RFC 8449 section 4: "Endpoints MUST NOT send a "record_size_limit" extension with a value smaller than
+    # 64"; illegal_parameter.
+    if limit < LEAST_RECORD_SIZE:
+        raise IllegalParameter(f"record_size_limit is {limit} bytes, at least {LEAST_RECORD_SIZE} bytes")
+    return limit
+
+
 def parse_empty(body: bytes, what: str) -> None:
     """An extension whose presence is all it says."""
     Reader(body, what).close()
@@ -116,10 +134,10 @@ def parse_empty(body: bytes, what: str) -> None:
 
 def parse_uint16s(body: bytes, what: str) -> list[int]:
     """A list of numbers of 16 bits (supported_groups, signature_algorithms, section 4.2.3 and 4.2.7)."""
-    reader = Reader(body, what)
-    values = reader.uints(2, 2, "list")
-    reader.close()
-    return values
+    size = len(body)
+    if size < 4 or size & 1 or body[0] << 8 | body[1] != size - 2:
+        raise DecodeError(f"{what}: {size} bytes are no list of numbers of 2 bytes behind its length")
+    return list(unpack_from(f"!{size // 2 - 1}H", body, 2))
 
 
 def pack_uints(prefix: int, size: int, values: Sequence[int]) -> bytes:
@@ -131,10 +149,10 @@ def pack_uints(prefix: int, size: int, values: Sequence[int]) -> bytes:
 
 def parse_versions(body: bytes) -> list[int]:
     """supported_versions in a ClientHello (section 4.2.1)."""
-    reader = Reader(body, "supported_versions")
-    values = reader.uints(1, 2, "versions")
-    reader.close()
-    return values
+    size = len(body)
+    if size < 3 or not size & 1 or body[0] != size - 1:
+        raise DecodeError(f"supported_versions: {size} bytes are no list of versions behind its length")
+    return list(unpack_from(f"!{size // 2}H", body, 1))
 
 
 def pack_versions(values: Sequence[int]) -> bytes:
@@ -144,10 +162,9 @@ def pack_versions(values: Sequence[int]) -> bytes:
 
 def parse_psk_modes(body: bytes) -> list[int]:
     """psk_key_exchange_modes (section 4.2.9)."""
-    reader = Reader(body, "psk_key_exchange_modes")
-    values = reader.uints(1, 1, "ke_modes")
-    reader.close()
-    return values
+    if len(body) < 2 or body[0] != len(body) - 1:
+        raise DecodeError(f"psk_key_exchange_modes: {len(body)} bytes are no list of modes behind its length")
+    return list(body[1:])
 
 
 def parse_cookie(body: bytes) -> bytes:

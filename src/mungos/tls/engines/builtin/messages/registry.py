@@ -24,7 +24,7 @@ HELLO_RETRY_RANDOM = bytes.fromhex("cf21ad74e59a6111be1d8c021e65b891c2a211167abb
 
 
 class HandshakeType(IntEnum):
-    """RFC 8446 section 4; `message_hash` never stands on the wire."""
+    """RFC 8446 section 4 and RFC 8879 section 7.2; `message_hash` never stands on the wire."""
 
     client_hello = 1
     server_hello = 2
@@ -36,11 +36,13 @@ class HandshakeType(IntEnum):
     certificate_verify = 15
     finished = 20
     key_update = 24
+    compressed_certificate = 25
     message_hash = 254
 
 
 class ExtensionType(IntEnum):
-    """RFC 8446 section 4.2, and record_size_limit (RFC 8449 section 4)."""
+    """RFC 8446 section 4.2, compress_certificate (RFC 8879 section 3), record_size_limit (RFC 8449 section
+    4)."""
 
     server_name = 0
     max_fragment_length = 1
@@ -54,6 +56,7 @@ class ExtensionType(IntEnum):
     client_certificate_type = 19
     server_certificate_type = 20
     padding = 21
+    compress_certificate = 27
     record_size_limit = 28
     pre_shared_key = 41
     early_data = 42
@@ -95,6 +98,7 @@ def _allowed() -> dict[int, frozenset[Context]]:
         "client_certificate_type": "CH EE",
         "server_certificate_type": "CH EE",
         "padding": "CH",
+        "compress_certificate": "CH CR",
         "record_size_limit": "CH EE",
         "pre_shared_key": "CH SH",
         "early_data": "CH EE NST",
