@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mungos.errors import Malformed
-from mungos.tls.engines.openssl.certificate_names import covers, dns_names
-from mungos.tls.engines.openssl.client_hello import FirstMessage, Offer, parse_client_hello
-from mungos.tls.engines.openssl.records import HeldRecords
+from mungos.tls.engines.foreign.certificate_names import covers, dns_names
+from mungos.tls.engines.foreign.client_hello import FirstMessage, Offer, parse_client_hello
+from mungos.tls.engines.foreign.records import HeldRecords
 from tests.tls.conftest import Authority
 
 

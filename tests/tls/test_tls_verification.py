@@ -11,7 +11,7 @@ from cryptography import x509
 
 from mungos import tls
 from mungos.errors import Misuse, PeerIncompatible, PeerMisbehaved
-from mungos.tls.engines.openssl.verdicts import plain_alert
+from mungos.tls.engines.foreign.verdicts import plain_alert
 from tests.tls.conftest import Authority, credential, foreign_context
 from tests.tls.pump import Foreign, Ours, pump
 

@@ -1,8 +1,8 @@
 """Whole sessions of two ends of ours, made the same at every run: recorded once, replayed on every processor.
 
-`python -m tests.tls_builtin.transcripts` records them anew, which is right only when what is sent was changed on
-purpose. Randomness comes from SHA-256 over a counter, civil time stands still, and the certificates are Ed25519's, whose
-signatures need no randomness; they are recorded, too.
+`python -m tests.tls_builtin.transcripts` records them anew, which is right only when what is sent was changed
+on purpose. Randomness comes from SHA-256 over a counter, civil time stands still, and the certificates are
+Ed25519's, whose signatures need no randomness; they are recorded, too.
 """
 
 from __future__ import annotations

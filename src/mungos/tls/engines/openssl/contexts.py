@@ -11,14 +11,18 @@ from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from mungos.errors import Misuse
-from mungos.tls.config import DEFAULT_GROUPS, DEFAULT_SUITES, ClientConfig, Credential, ServerConfig
-from mungos.tls.engines.openssl.certificate_names import covers, dns_names
+from mungos.tls.config import ClientConfig, Credential, ServerConfig
+from mungos.tls.engines.foreign.credentials import choose, names_of
+from mungos.tls.engines.foreign.refusals import refuse_what_is_lacking
 
 __all__ = ["ServerContexts", "client_context", "server_contexts"]
 
 # RFC 9325 section 4.2: forward secrecy and authenticated encryption only. These are the suites of TLS 1.2;
 # those of TLS 1.3 are not chosen by this string.
 _SUITES_12 = "@SECLEVEL=2:ECDHE+AESGCM:ECDHE+CHACHA20"
+
+# What a configuration may ask of this engine. Sessions that a client would resume are not kept.
+_HAS = frozenset({"TLSv1.3", "provider", "resumption", "tickets"})
 
 _VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 _CLIENT_AUTH = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
@@ -39,11 +43,10 @@ class ServerContexts:
 
     def for_name(self, server_name: str | None) -> ssl.SSLContext:
         """The first whose names cover `server_name` (lower case), else the first (RFC 6066 section 3)."""
-        if server_name is not None and len(self.contexts) > 1:
-            name = server_name.rstrip(".")
-            for context, patterns in zip(self.contexts, self.names, strict=True):
-                if any(covers(pattern, name) for pattern in patterns):
-                    return context
+        if len(self.contexts) > 1:
+            chosen = choose(server_name, zip(self.contexts, self.names, strict=True))
+            if chosen is not None:
+                return chosen
         return self.contexts[0]
 
 
@@ -52,7 +55,7 @@ def client_context(config: ClientConfig) -> ssl.SSLContext:
     context = _clients.get(config)
     if context is not None:
         return context
-    _refuse_what_is_lacking(config)
+    refuse_what_is_lacking("openssl", config, _HAS)
     context = _context(ssl.PROTOCOL_TLS_CLIENT, config.minimum_version, config.alpn)
     context.hostname_checks_common_name = False  # RFC 9525 section 2
     if not config.verify:
@@ -73,11 +76,7 @@ def server_contexts(config: ServerConfig) -> ServerContexts:
     contexts = _servers.get(config)
     if contexts is not None:
         return contexts
-    _refuse_what_is_lacking(config)
-    if config.retry_cookie:
-        raise Misuse("the engine openssl has no retry_cookie")
-    if not config.credentials:
-        raise Misuse("a TLS server needs at least one credential")
+    refuse_what_is_lacking("openssl", config, _HAS)
     if config.client_auth not in _CLIENT_AUTH:
         raise Misuse(f"client_auth is {config.client_auth!r}; it may be {', '.join(_CLIENT_AUTH)}")
     if config.client_auth != "none" and config.client_roots is None:
@@ -94,26 +93,13 @@ def server_contexts(config: ServerConfig) -> ServerContexts:
             _trust(context, config.client_roots, "client_roots")
         _load(context, credential)
         made.append(context)
-    names = tuple(_names(credential) for credential in config.credentials)
+    names = tuple(names_of(credential) for credential in config.credentials)
     alpn = frozenset(name.encode("ascii") for name in config.alpn)
     contexts = _servers[config] = ServerContexts(tuple(made), names, alpn)
     return contexts
 
 
-def _refuse_what_is_lacking(config: ClientConfig | ServerConfig) -> None:
-    if config.suites != DEFAULT_SUITES:
-        raise Misuse("the engine openssl can't choose the suites of TLS 1.3")
-    if config.groups != DEFAULT_GROUPS:
-        raise Misuse("the engine openssl can't choose groups")
-    if config.keylog is not None:
-        raise Misuse("the engine openssl has no keylog")
-    if config.wall is not None:
-        raise Misuse("the engine openssl takes civil time from the system: it can't be given a wall clock")
-
-
 def _context(protocol: ssl._SSLMethod, minimum_version: str, alpn: tuple[str, ...]) -> ssl.SSLContext:
-    if minimum_version not in _VERSIONS:
-        raise Misuse(f"minimum_version is {minimum_version!r}; it may be {', '.join(_VERSIONS)}")
     context = ssl.SSLContext(protocol)
     context.minimum_version = _VERSIONS[minimum_version]
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
@@ -136,13 +122,6 @@ def _trust(context: ssl.SSLContext, pem: bytes, what: str) -> None:
         raise Misuse(f"{what}: not readable as PEM certificates: {error}") from error
     # RFC 5280 section 6.1.1: whatever the caller trusts is an anchor, self-signed or not.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-
-
-def _names(credential: Credential) -> tuple[str, ...]:
-    leaf = _CERTIFICATE.search(credential.chain)
-    if leaf is None:
-        return ()
-    return dns_names(ssl.PEM_cert_to_DER_cert(leaf[0].decode("ascii")))
 
 
 def _load(context: ssl.SSLContext, credential: Credential) -> None:

@@ -8,16 +8,23 @@ import ssl
 from mungos.errors import Misuse
 from mungos.tls.config import ClientConfig, ServerConfig
 from mungos.tls.contract import Availability
+from mungos.tls.engines.foreign.client_hello import Offer
+from mungos.tls.engines.foreign.engine import LibraryEngine
 from mungos.tls.engines.openssl.contexts import client_context, server_contexts
-from mungos.tls.engines.openssl.engine import OpenSSLEngine
+from mungos.tls.engines.openssl.session import OpenSSLSession
 
 __all__ = ["OPENSSL", "OpenSSLFactory"]
 
 _LACKS = (
+    "certificate compression",
     "early data",
     "exact alerts",
+    "external pre-shared keys",
     "fatal alerts of the caller's choice once keys are on",
+    "GREASE",
     "group and signature scheme in Negotiated",
+    "OCSP staples",
+    "record_size_limit",
     "resumption by a client",
     "the caller's civil time for certificates",
 )
@@ -32,7 +39,7 @@ class OpenSSLFactory:
         """Always present: the module that this one imports is there."""
         return Availability("openssl", present=True, version=ssl.OPENSSL_VERSION, lacks=_LACKS)
 
-    def client(self, config: ClientConfig, server_name: str | None) -> OpenSSLEngine:
+    def client(self, config: ClientConfig, server_name: str | None) -> LibraryEngine:
         """A client session; a final dot and an IPv6 zone are cut off `server_name`.
 
         Raises Misuse when the configuration can't work, when it verifies and there is no name to verify,
@@ -41,16 +48,26 @@ class OpenSSLFactory:
         if config.verify and not server_name:
             raise Misuse("verification needs a server_name: give one, or say verify=False")
         name = _reference_name(server_name) if server_name else None
-        engine = OpenSSLEngine(config, name)
+        outgoing = ssl.MemoryBIO()
+        context = client_context(config)
         try:
-            engine.secure(client_context(config))
+            session = OpenSSLSession(context, outgoing, server_side=False, server_name=name)
         except (ValueError, TypeError, ssl.SSLError) as error:
             raise Misuse(f"server_name {server_name!r} is neither a DNS name nor an IP address") from error
-        return engine
+        return LibraryEngine(config, outgoing, exact_alerts=False, session=session, server_name=name)
 
-    def server(self, config: ServerConfig) -> OpenSSLEngine:
+    def server(self, config: ServerConfig) -> LibraryEngine:
         """A server session. Raises Misuse when the configuration can't work."""
-        return OpenSSLEngine(config, None, server_contexts(config))
+        contexts = server_contexts(config)
+        outgoing = ssl.MemoryBIO()
+
+        def open_session(offer: Offer) -> OpenSSLSession:
+            context = contexts.for_name(offer.server_name)
+            return OpenSSLSession(context, outgoing, server_side=True, server_name=None)
+
+        return LibraryEngine(
+            config, outgoing, exact_alerts=False, alpn=contexts.alpn, open_session=open_session
+        )
 
 
 def _reference_name(name: str) -> str:

@@ -10,21 +10,12 @@ from __future__ import annotations
 import re
 import ssl
 
-from mungos.errors import Broken, Malformed, PeerIncompatible, PeerMisbehaved, ProtocolError
+from mungos.errors import Malformed, PeerMisbehaved
 from mungos.tls.alerts import AlertDescription as Alert
 from mungos.tls.contract import Failed
+from mungos.tls.engines.foreign.verdicts import alert_received, alert_sent
 
-__all__ = [
-    "PLAIN_ALERT_SIZE",
-    "alert_received",
-    "failure",
-    "plain_alert",
-    "plain_alert_description",
-    "received_plain_alert",
-]
-
-PLAIN_ALERT_SIZE = 7
-"""Bytes: a record's header, a level and a description (RFC 8446 sections 5.1 and 6)."""
+__all__ = ["failure"]
 
 _RECEIVED = re.compile(r"\balert ([a-z0-9 ]+?)(?= \(|$)")
 _RECEIVED_UNNAMED = re.compile(
@@ -77,54 +68,6 @@ _BY_REASON = {
 
 _NOT_TLS = frozenset({"HTTP_REQUEST", "HTTPS_PROXY_REQUEST", "UNKNOWN_PROTOCOL", "WRONG_VERSION_NUMBER"})
 
-_MALFORMED = frozenset({Alert.decode_error, Alert.record_overflow})
-_INCOMPATIBLE = frozenset(
-    {
-        Alert.handshake_failure,
-        Alert.inappropriate_fallback,
-        Alert.insufficient_security,
-        Alert.no_application_protocol,
-        Alert.protocol_version,
-        Alert.unrecognized_name,
-    }
-)
-
-
-def plain_alert(alert: Alert, level: int = 2) -> bytes:
-    """The record of an alert before anything is encrypted; `level` is 1 (warning) or 2 (fatal)."""
-    return bytes((21, 3, 3, 0, 2, level, alert))
-
-
-def plain_alert_description(record: bytes) -> Alert | None:
-    """The fatal alert in an unencrypted record of seven bytes, or None when it is something else."""
-    if len(record) == PLAIN_ALERT_SIZE and record[0] == 21 and record[3:6] == b"\x00\x02\x02":
-        return _known(record[6])
-    return None
-
-
-def received_plain_alert(record: bytes) -> Failed | None:
-    """The failure that an unencrypted alert of the peer means, or None where the record is no known alert."""
-    if len(record) != PLAIN_ALERT_SIZE or record[0] != 21 or record[3:5] != b"\x00\x02":
-        return None
-    alert = _known(record[6])
-    return None if alert is None else alert_received(alert)
-
-
-def alert_received(alert: Alert) -> Failed:
-    """The failure that the peer's alert means. A close_notify is one only within the handshake."""
-    if alert is Alert.close_notify:
-        error = Broken("the peer closed the session before the handshake was complete")
-        return Failed(error, alert, sent_by_peer=True)
-    kind = PeerIncompatible if alert in _INCOMPATIBLE else PeerMisbehaved
-    return Failed(kind(f"the peer ended the session with the alert {alert.name}"), alert, sent_by_peer=True)
-
-
-def _known(code: int) -> Alert | None:
-    try:
-        return Alert(code)
-    except ValueError:
-        return None
-
 
 def _text(error: ssl.SSLError) -> str:
     return str(error.args[1] if len(error.args) > 1 else error)
@@ -136,20 +79,6 @@ def _received(text: str) -> Alert | None:
         return None
     name = found[1].replace(" ", "_")
     return Alert.__members__.get(_SPELLINGS.get(name, name))
-
-
-def _failure_for(alert: Alert, why: str) -> Failed:
-    """The failure that our own `alert` answers: its blame follows from the alert."""
-    kind: type[ProtocolError | Broken]
-    if alert in _MALFORMED:
-        kind = Malformed
-    elif alert in _INCOMPATIBLE:
-        kind = PeerIncompatible
-    elif alert is Alert.internal_error:
-        kind = Broken
-    else:
-        kind = PeerMisbehaved
-    return Failed(kind(why), alert)
 
 
 def failure(error: ssl.SSLError, *, seen: Alert | None, answered: bool) -> Failed:
@@ -173,7 +102,7 @@ def failure(error: ssl.SSLError, *, seen: Alert | None, answered: bool) -> Faile
     alert = seen or _BY_REASON.get(reason)
     if alert is None:
         return Failed(PeerMisbehaved(f"TLS failed: {_plain_words(text)}"))
-    verdict = _failure_for(alert, f"TLS failed: {_plain_words(text)}")
+    verdict = alert_sent(alert, f"TLS failed: {_plain_words(text)}")
     return verdict if answered else Failed(verdict.error)
 
 

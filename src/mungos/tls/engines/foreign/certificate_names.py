@@ -1,7 +1,7 @@
 """The DNS names of a certificate's subjectAltName (RFC 5280 section 4.2.1.6), for choosing among our own.
 
-`ssl` shows the names of a peer's verified certificate only. These certificates are ours, not a peer's: what
-can't be read has no names, and its credential is then chosen only when it is the first.
+No library shows them in a way that all share. These certificates are ours: what can't be read has no names,
+and its credential is then chosen only when it is the first.
 """
 
 from __future__ import annotations

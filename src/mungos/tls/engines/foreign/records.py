@@ -1,19 +1,19 @@
-"""Ciphertext on its way to OpenSSL, which gets it one whole record at a time (RFC 8446 section 5.1)."""
+"""Ciphertext on its way to a library, which gets it one whole record at a time (RFC 8446 section 5.1)."""
 
 from __future__ import annotations
 
-import ssl
+from typing import Protocol as Contract
 
 from mungos.protocol import Buffer
 
-__all__ = ["HEADER", "LARGEST_RECORD", "HeldRecords", "is_record_header"]
+__all__ = ["HEADER", "LARGEST_RECORD", "HeldRecords", "Sink", "is_record_header"]
 
 HEADER = 5
 """Bytes: type, version, length."""
 
 _LARGEST_FRAGMENT = (
     1 << 14
-) + 2048  # RFC 5246 section 6.2.3; RFC 8446 section 5.2 allows less, OpenSSL knows
+) + 2048  # RFC 5246 section 6.2.3; RFC 8446 section 5.2 allows less, the libraries know
 
 LARGEST_RECORD = HEADER + _LARGEST_FRAGMENT
 """Bytes."""
@@ -28,6 +28,13 @@ def is_record_header(data: Buffer, at: int = 0) -> bool:
         and data[at + 1] == 3
         and (data[at + 3] << 8 | data[at + 4]) <= _LARGEST_FRAGMENT
     )
+
+
+class Sink(Contract):
+    """Where a library takes ciphertext from."""
+
+    def write(self, data: Buffer, /) -> object:
+        """Add bytes, which are copied."""
 
 
 class HeldRecords:
@@ -96,17 +103,17 @@ class HeldRecords:
         self._at = end
         return bytes(memoryview(self._data)[at:end])
 
-    def feed(self, bio: ssl.MemoryBIO) -> int:
-        """Consume the next record into `bio`. Returns its size in bytes, 0 where none is whole."""
+    def feed(self, sink: Sink) -> int:
+        """Consume the next record into `sink`. Returns its size in bytes, 0 where none is whole."""
         at, data = self._at, self._data
         if at == self._complete:
             return 0
         end = self._end()
         if end - at == len(data):
-            bio.write(data)
+            sink.write(data)
         else:
             with memoryview(data) as view, view[at:end] as record:
-                bio.write(record)
+                sink.write(record)
         self._at = end
         return end - at
 

@@ -1,15 +1,13 @@
-"""One session of the standard library's `ssl` over memory.
+"""One session of a library over memory: its states, order and caps; the library is behind a contract.
 
-Ciphertext is held outside OpenSSL and handed in one whole record at a time, each drained before the next.
+Ciphertext is held outside the library and handed in one whole record at a time, each drained before the next.
 That tells truthfully whether another `receive` is needed, keeps what follows the peer's close_notify, and
-lets `SSLObject.unwrap` run on an empty inbound BIO: with the peer's data in it, it fails with
-APPLICATION_DATA_AFTER_CLOSE_NOTIFY, and so does every later read. It is called exactly once, to queue our
-close_notify; afterwards there is only reading.
+lets a library be told of our own end while it holds nothing of the peer's: some fail otherwise, and so does
+every later read. It is told exactly once; afterwards there is only reading.
 """
 
 from __future__ import annotations
 
-import ssl
 from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum
@@ -28,19 +26,13 @@ from mungos.tls.contract import (
     ReadSide,
     WriteSide,
 )
-from mungos.tls.engines.openssl.client_hello import FirstMessage, Offer
-from mungos.tls.engines.openssl.contexts import ServerContexts
-from mungos.tls.engines.openssl.records import LARGEST_RECORD, HeldRecords
-from mungos.tls.engines.openssl.verdicts import (
-    PLAIN_ALERT_SIZE,
-    alert_received,
-    failure,
-    plain_alert,
-    plain_alert_description,
-    received_plain_alert,
-)
+from mungos.tls.engines.foreign.client_hello import FirstMessage, Offer
+from mungos.tls.engines.foreign.outbox import Outbox
+from mungos.tls.engines.foreign.records import LARGEST_RECORD, HeldRecords
+from mungos.tls.engines.foreign.session import Ended, LibrarySession, Outgoing
+from mungos.tls.engines.foreign.verdicts import plain_alert, received_plain_alert
 
-__all__ = ["OpenSSLEngine"]
+__all__ = ["LibraryEngine"]
 
 _PLAINTEXT = 1 << 14  # bytes of one record's content at most, RFC 8446 section 5.1
 _OVERHEAD = 64  # bytes that protection adds to a record at most, with the suites that are enabled
@@ -48,17 +40,7 @@ _OVERHEAD = 64  # bytes that protection adds to a record at most, with the suite
 _LEAST_UNREAD = LARGEST_RECORD
 _LEAST_UNSENT = _PLAINTEXT + _OVERHEAD
 
-_EMPTY = ssl.MemoryBIO()  # stands in for the BIOs of a released session; nothing is ever written to it
-
-# The names of OpenSSL for the suites of TLS 1.2 that are enabled, and those of IANA. TLS 1.3's are the same.
-_IANA = {
-    "ECDHE-ECDSA-AES128-GCM-SHA256": "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
-    "ECDHE-ECDSA-AES256-GCM-SHA384": "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
-    "ECDHE-ECDSA-CHACHA20-POLY1305": "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
-    "ECDHE-RSA-AES128-GCM-SHA256": "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
-    "ECDHE-RSA-AES256-GCM-SHA384": "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
-    "ECDHE-RSA-CHACHA20-POLY1305": "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
-}
+_EMPTY = Outbox()  # stands in for that of a released session; nothing is ever written to it
 
 
 class _Stage(Enum):
@@ -69,29 +51,29 @@ class _Stage(Enum):
     RELEASED = "keys and buffers are gone"
 
 
-class OpenSSLEngine:
-    """A session, made by `OPENSSL.client` or `OPENSSL.server`; see `mungos.tls.contract.Engine`.
+class LibraryEngine:
+    """A session, made by the factory of a library's engine; see `mungos.tls.contract.Engine`.
 
-    A cap on unread or unsent bytes that is smaller than one record counts as one record. `fail` can put its
-    alert on the wire only while nothing is encrypted; later the peer sees the stream end without a
-    close_notify. Under TLS 1.2 the peer's close_notify is answered at once (RFC 5246 section 7.2.1):
-    `write_side` leaves OPEN and `write` accepts nothing more.
+    A cap on unread or unsent bytes that is smaller than one record counts as one record. Where the library
+    lacks it, `fail` can put its alert on the wire only while nothing is encrypted; later the peer sees the
+    stream end without a close_notify. Under TLS 1.2 the peer's close_notify is answered at once (RFC 5246
+    section 7.2.1): `write_side` leaves OPEN and `write` accepts nothing more.
     """
 
     __slots__ = (
+        "_alpn",
         "_closed_here",
         "_eof",
         "_events",
         "_fed",
         "_first",
         "_held",
-        "_incoming",
         "_max_unread",
         "_max_unsent",
         "_name",
+        "_open",
         "_outgoing",
         "_overflowed",
-        "_server",
         "_session",
         "_stage",
         "_timeout",
@@ -106,10 +88,25 @@ class OpenSSLEngine:
     def __init__(
         self,
         config: ClientConfig | ServerConfig,
-        server_name: str | None,
-        server: ServerContexts | None = None,
+        outgoing: Outgoing,
+        *,
+        exact_alerts: bool,
+        session: LibrarySession | None = None,
+        server_name: str | None = None,
+        alpn: frozenset[bytes] = frozenset(),
+        open_session: Callable[[Offer], LibrarySession] | None = None,
     ) -> None:
-        self.exact_alerts = False
+        """
+        Args:
+            config: for the caps and the handshake's limit.
+            outgoing: where the library's sessions leave their ciphertext.
+            exact_alerts: as the contract says.
+            session: a client's, which begins at once.
+            server_name: what a client sends.
+            alpn: what a server speaks.
+            open_session: makes a server's session, once the client has said whom it wants.
+        """
+        self.exact_alerts = exact_alerts
         self.deadline: float | None = None
         self.read_side = ReadSide.OPEN
         self.write_side = WriteSide.OPEN
@@ -119,15 +116,16 @@ class OpenSSLEngine:
         self._max_unread = max(config.max_unread, _LEAST_UNREAD)
         self._max_unsent = max(config.max_unsent, _LEAST_UNSENT)
         self._name = server_name
-        self._server = server
-        self._session: ssl.SSLObject | None = None
-        self._incoming = ssl.MemoryBIO()
-        self._outgoing = ssl.MemoryBIO()
-        self._stage = _Stage.CLIENT_HELLO if server else _Stage.FINISHED
+        self._alpn = alpn
+        self._open = open_session
+        self._session = session
+        self._outgoing = outgoing
+        self._stage = _Stage.FINISHED if open_session is None else _Stage.CLIENT_HELLO
         self._events: deque[Event] = deque()
         self._held = HeldRecords()
         self._eof = False
-        self._fed = False  # OpenSSL has seen bytes of the peer: from then on it may have switched on its keys
+        # The library has seen bytes of the peer: from then on it may have switched on its keys.
+        self._fed = False
         self._first = FirstMessage()
         self._closed_here = False
         self._overflowed = False
@@ -144,12 +142,6 @@ class OpenSSLEngine:
     def unsent(self) -> int:
         """Bytes that `take` would hand out."""
         return self._outgoing.pending
-
-    def secure(self, context: ssl.SSLContext) -> None:
-        """Bind the session to its context. Raises ValueError for a server name that can't be sent."""
-        self._session = context.wrap_bio(
-            self._incoming, self._outgoing, server_side=self._server is not None, server_hostname=self._name
-        )
 
     def start(self, now: float) -> None:
         """Begin: a client queues its ClientHello. The handshake's deadline is `now` plus its timeout."""
@@ -196,6 +188,12 @@ class OpenSSLEngine:
                 return None
         return self._events.popleft()
 
+    def write_early(self, parts: Sequence[Buffer]) -> int:
+        """0: there is no early data. Raises Closed after `close_write` or `release`."""
+        if self._closed_here:
+            raise Closed("write after close_notify")
+        return 0
+
     def write(self, parts: Sequence[Buffer]) -> int:
         """Encrypt in records of up to 16 KiB; small parts share one. Returns plaintext bytes accepted, whole
         records only once `max_unsent` nears. Raises Closed after `close_write` or `release`."""
@@ -223,7 +221,7 @@ class OpenSSLEngine:
                         return accepted
                     at = _PLAINTEXT - size
                     record.append(view[:at])
-                    session.write(b"".join(record))
+                    session.encrypt(b"".join(record))
                     accepted += _PLAINTEXT
                     room -= _LEAST_UNSENT
                     record.clear()
@@ -231,7 +229,7 @@ class OpenSSLEngine:
                 whole = min((length - at) // _PLAINTEXT, room // _LEAST_UNSENT)
                 end = at + whole * _PLAINTEXT
                 while at < end:
-                    count = session.write(view[at:end])
+                    count = session.encrypt(view[at:end])
                     at += count
                     accepted += count
                 room -= whole * _LEAST_UNSENT
@@ -241,9 +239,9 @@ class OpenSSLEngine:
                     record.append(view[at:])
                     size = length - at
             if size and room >= size + _OVERHEAD:
-                accepted += session.write(record[0] if len(record) == 1 else b"".join(record))
-        except ssl.SSLError as error:
-            self._fail(failure(error, seen=None, answered=False))
+                accepted += session.encrypt(record[0] if len(record) == 1 else b"".join(record))
+        except Ended as ended:
+            self._fail(ended.verdict)
         return accepted
 
     def close_write(self) -> None:
@@ -262,13 +260,17 @@ class OpenSSLEngine:
         self._queue_close_notify()
 
     def fail(self, alert: AlertDescription) -> None:
-        """End the session as failed; `alert` goes out only while nothing is encrypted."""
+        """End the session as failed; `alert` goes out while nothing is encrypted, else where it can."""
         if self.ending is not None or self._stage is _Stage.RELEASED:
             return
         error = PeerMisbehaved(f"this side ended the session with the alert {alert.name}")
-        sent = not self._fed and self.write_side is WriteSide.OPEN
-        if sent:
-            self._outgoing.write(plain_alert(alert))
+        sent = False
+        if self.write_side is WriteSide.OPEN:
+            if not self._fed:
+                self._outgoing.write(plain_alert(alert))
+                sent = True
+            elif self._session is not None:
+                sent = self._session.alert(alert)
         self._fail(Failed(error, alert if sent else None))
 
     def expire(self, now: float) -> None:
@@ -302,9 +304,8 @@ class OpenSSLEngine:
         self._closed_here = True
         self.deadline = None
         self.write_side = WriteSide.ENDED
-        self._session = None
-        self._server = None
-        self._incoming = self._outgoing = _EMPTY
+        self._drop()
+        self._outgoing = _EMPTY
         self._events.clear()
         self._first = FirstMessage()
         self._held.clear()
@@ -319,7 +320,7 @@ class OpenSSLEngine:
             return True
         record = self._held.next()
         if not self._first.records:
-            # OpenSSL takes an alert in this place for an unexpected message, whatever it says.
+            # Libraries take an alert in this place for an unexpected message, whatever it says.
             received = received_plain_alert(record)
             if received is not None:
                 if received.alert is not AlertDescription.user_canceled:
@@ -337,20 +338,19 @@ class OpenSSLEngine:
         self._fail(Failed(Malformed(f"not a TLS record: it begins with {received[:16]!r}"), alert))
 
     def _choose(self, offer: Offer) -> None:
-        """Pick a server's credential, refuse ALPN without overlap, and hand the first message to OpenSSL."""
-        server = self._server
-        if server is None:
+        """Refuse ALPN without overlap; else make the session that suits, and hand it the first message."""
+        if self._open is None:
             raise Misuse("a client has no credentials to choose among")
-        if server.alpn and offer.alpn is not None and not set(offer.alpn) & set(server.alpn):
+        if self._alpn and offer.alpn is not None and not set(offer.alpn) & self._alpn:
             # RFC 7301 section 3.2: the server SHALL respond with a fatal no_application_protocol.
             self._outgoing.write(plain_alert(AlertDescription.no_application_protocol))
             error = PeerIncompatible(f"no application protocol in common: the client offers {offer.alpn!r}")
             self._fail(Failed(error, AlertDescription.no_application_protocol))
             return
-        self._name = None
-        self.secure(server.for_name(offer.server_name))
+        self._session = self._open(offer)
+        self._open = None
         self._name = offer.server_name
-        self._incoming.write(self._first.records)
+        self._session.write(self._first.records)
         self._first = FirstMessage()
         self._fed = True
         self._stage = _Stage.FINISHED
@@ -360,7 +360,7 @@ class OpenSSLEngine:
         if self._held.at_foreign and self._held.ready and not self._fed:
             self._refuse(self._held.next())
             return True
-        if not self._held.feed(self._incoming):
+        if self._session is None or not self._held.feed(self._session):
             return False
         self._fed = True
         self._handshake()
@@ -370,40 +370,18 @@ class OpenSSLEngine:
         session = self._session
         if session is None:
             return
-        before = self._outgoing.pending
         try:
-            session.do_handshake()
-        except ssl.SSLWantReadError:
-            if self._eof and not self._held.ready:
-                self._end_of_stream()
-        except ssl.SSLZeroReturnError:
-            self._fail(alert_received(AlertDescription.close_notify))
-        except ssl.SSLError as error:
-            self._fail(self._judge(error, before))
-        else:
+            complete = session.handshake()
+        except Ended as ended:
+            self._fail(ended.verdict)
+            return
+        if complete:
             self.deadline = None
-            self.negotiated = self._facts(session)
+            self.negotiated = session.negotiated(self._name)
             self._stage = _Stage.DATA
             self._events.append(Established(self.negotiated))
-            if self._eof and not self._held.ready:
-                self._end_of_stream()
-
-    def _facts(self, session: ssl.SSLObject) -> Negotiated:
-        cipher = session.cipher()
-        suite = cipher[0] if cipher else ""
-        leaf = session.getpeercert(True)
-        chain: tuple[bytes, ...] = (leaf,) if leaf else ()
-        whole: Callable[[], Sequence[bytes]] | None = getattr(session, "get_unverified_chain", None)
-        if leaf and whole is not None:  # Python 3.13, whose first release fails when there is no certificate
-            chain = tuple(whole())
-        return Negotiated(
-            version=session.version() or "",
-            suite=_IANA.get(suite, suite),
-            alpn=session.selected_alpn_protocol(),
-            server_name=self._name,
-            resumed=bool(session.session_reused),
-            peer_chain=chain,
-        )
+        if self._eof and not self._held.ready:
+            self._end_of_stream()
 
     # Data
 
@@ -412,20 +390,17 @@ class OpenSSLEngine:
         if session is None:
             return None
         held = self._held
-        while size := held.feed(self._incoming):
-            before = self._outgoing.pending
-            try:
-                data = session.read(size)  # a record never holds more plaintext than it has bytes
-            except ssl.SSLWantReadError:
-                continue  # a ticket, a key update, an empty record
-            except ssl.SSLZeroReturnError:
-                return self._peer_closed()
-            except ssl.SSLError as error:
-                self._fail(self._judge(error, before))
-                return self._events.popleft()
-            if data:
-                return Data(data)
-            return self._peer_closed()
+        try:
+            while size := held.feed(session):
+                data = session.decrypt(size)  # a record never holds more plaintext than it has bytes
+                if data:
+                    return Data(data)
+                if data is not None:
+                    return self._peer_closed()
+                # a ticket, a key update, an empty record
+        except Ended as ended:
+            self._fail(ended.verdict)
+            return self._events.popleft()
         if self._eof:
             self._end_of_stream()
         return None
@@ -445,11 +420,9 @@ class OpenSSLEngine:
             return
         self.write_side = WriteSide.FLUSHING
         try:
-            session.unwrap()
-        except ssl.SSLWantReadError:
-            pass  # the peer's close_notify has not come yet, and nobody waits for it
-        except ssl.SSLError as error:
-            self._fail(failure(error, seen=None, answered=False))
+            session.close_notify()
+        except Ended as ended:
+            self._fail(ended.verdict)
         if not self._outgoing.pending:
             self.write_side = WriteSide.ENDED
 
@@ -460,16 +433,6 @@ class OpenSSLEngine:
             self.read_side = ReadSide.TRUNCATED
         elif self._stage in _STEPS and self.ending is None:
             self._fail(Failed(Broken("the stream ended before the handshake was complete")))
-
-    def _judge(self, error: ssl.SSLError, before: int) -> Failed:
-        """Blame for an error during which OpenSSL may have queued an alert."""
-        queued = self._outgoing.pending - before
-        seen = None
-        if queued == PLAIN_ALERT_SIZE:
-            everything = self._outgoing.read()
-            self._outgoing.write(everything)
-            seen = plain_alert_description(everything[-PLAIN_ALERT_SIZE:])
-        return failure(error, seen=seen, answered=queued > 0)
 
     def _fail(self, verdict: Failed) -> None:
         self.ending = verdict
@@ -482,12 +445,17 @@ class OpenSSLEngine:
         self.read_side = ReadSide.FAILED
         self.write_side = WriteSide.FLUSHING if self._outgoing.pending else WriteSide.ENDED
         self._stage = _Stage.NOTHING
-        self._session = None
+        self._drop()
         self._first = FirstMessage()
         self._held.clear()
 
+    def _drop(self) -> None:
+        session, self._session, self._open = self._session, None, None
+        if session is not None:
+            session.free()
 
-_STEPS: dict[_Stage, Callable[[OpenSSLEngine], bool]] = {
-    _Stage.CLIENT_HELLO: OpenSSLEngine._await_client_hello,
-    _Stage.FINISHED: OpenSSLEngine._await_finished,
+
+_STEPS: dict[_Stage, Callable[[LibraryEngine], bool]] = {
+    _Stage.CLIENT_HELLO: LibraryEngine._await_client_hello,
+    _Stage.FINISHED: LibraryEngine._await_finished,
 }

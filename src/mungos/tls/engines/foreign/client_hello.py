@@ -1,8 +1,9 @@
-"""What a server must know of a ClientHello before OpenSSL sees it: the name asked for, the protocols offered.
+"""What a server must know of a ClientHello before its library sees it: the name and the protocols asked for.
 
-`ssl` offers a callback for the name alone, which runs Python inside the handshake, prints a traceback when
-the peer sends a name that is not ASCII, and can't refuse ALPN without overlap (RFC 7301 section 3.2).
-So the first message, which is never encrypted, is read here; then the engine picks the context that suits it.
+The libraries' own callbacks for it run Python inside the handshake, and differ: that of `ssl` prints a
+traceback when the peer sends a name that is not ASCII, and can't refuse ALPN without overlap (RFC 7301
+section 3.2). So the first message, which is never encrypted, is read here; then the engine picks the context
+that suits it.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mungos.errors import Malformed
-from mungos.tls.engines.openssl.records import HEADER
+from mungos.tls.engines.foreign.records import HEADER
 
 __all__ = ["FirstMessage", "Offer", "parse_client_hello"]
 
 _HANDSHAKE = 22  # RFC 8446 section 5.1: ContentType
 _CLIENT_HELLO = 1  # RFC 8446 section 4: HandshakeType
 
-# Bytes. A larger one is handed to OpenSSL unread, with the first credential and no check of ALPN.
+# Bytes. A larger one is handed to the library unread, with the first credential and no check of ALPN.
 _MAX_CLIENT_HELLO = 64 * 1024
 
 _SERVER_NAME = 0  # RFC 6066 section 3
@@ -73,7 +74,7 @@ class _Fields:
 def parse_client_hello(message: bytes) -> Offer:
     """Read the two extensions of a whole ClientHello, its 4-byte header included (RFC 8446 section 4.1.2).
 
-    Raises Malformed where a length does not fit. Everything else is left for OpenSSL to judge.
+    Raises Malformed where a length does not fit. Everything else is left for the library to judge.
     """
     fields = _Fields(message, 4, len(message))
     fields.skip(2 + 32)  # legacy_version, random
@@ -101,7 +102,7 @@ class FirstMessage:
     """Collects a server's first message, which may be spread over records (RFC 8446 section 5.1).
 
     Attributes:
-        records: the records as they came, for OpenSSL.
+        records: the records as they came, for the library.
     """
 
     __slots__ = ("_message", "records")
@@ -112,7 +113,7 @@ class FirstMessage:
 
     def add(self, record: bytes) -> Offer | None:
         """Add one record. Returns the offer when the message is whole; an empty one as soon as it shows that
-        it is none, or is too large: OpenSSL will judge it, and knows the alert."""
+        it is none, or is too large: the library will judge it, and knows the alert."""
         self.records += record
         self._message += record[HEADER:]
         message = self._message

@@ -1,0 +1,1 @@
+"""What the engines share that bind a library of TLS: all but the library itself."""

@@ -1,0 +1,34 @@
+"""The choice among a server's credentials."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from mungos.errors import Malformed
+from mungos.tls.config import Credential
+from mungos.tls.engines.foreign.certificate_names import covers, dns_names
+from mungos.x509 import certificates_from_pem
+
+__all__ = ["choose", "names_of"]
+
+T = TypeVar("T")
+
+
+def names_of(credential: Credential) -> tuple[str, ...]:
+    """The DNS names of the leaf, in lower case; none where it can't be read."""
+    try:
+        certificates = certificates_from_pem(credential.chain)
+    except Malformed:
+        return ()
+    return dns_names(certificates[0]) if certificates else ()
+
+
+def choose(server_name: str | None, among: Iterable[tuple[T, tuple[str, ...]]]) -> T | None:
+    """The first whose names cover `server_name` (lower case), None where none does (RFC 6066 section 3)."""
+    if server_name is not None:
+        name = server_name.rstrip(".")
+        for each, patterns in among:
+            if any(covers(pattern, name) for pattern in patterns):
+                return each
+    return None
