@@ -13,6 +13,7 @@ from tests.cases.oracles import Crowd, ended, no_residue
 from tests.cases.tls_peer import TlsPeer
 from tests.cases.tls_stand import Role, Stand, authority, cut, foreign_context
 from tests.cases.world import Notes
+from tests.thinning import STRIDE
 
 CUTS = ["FIN", "RST", "silence"]
 PATIENCE = 0.2  # seconds for a handshake, where the peer falls silent
@@ -95,7 +96,7 @@ def test_t03_cut_inside_the_record_header(stand: Stand, how: str) -> None:
 @pytest.mark.parametrize("how", CUTS)
 def test_t04_client_hello_cut_at_every_byte(stand: Stand, how: str) -> None:
     hello = client_hello()
-    _cut_hellos(stand, range(5, len(hello), 1 if stand.world.wire == "memory" else 5), hello, how)
+    _cut_hellos(stand, range(5, len(hello), STRIDE * (1 if stand.world.wire == "memory" else 5)), hello, how)
 
 
 def _cut_server(
@@ -142,7 +143,9 @@ def test_t10_server_hello_cut_at_every_byte(stand: Stand, how: str) -> None:
     context = foreign_context(True)
     size = len(_flight(stand, context)[0])
     crowd = Crowd()
-    count = _cut_server(stand, range(0, size, 2 if stand.world.wire == "memory" else 9), how, context, crowd)
+    count = _cut_server(
+        stand, range(0, size, STRIDE * (2 if stand.world.wire == "memory" else 9)), how, context, crowd
+    )
     stand.world.run(lambda: crowd.closed == count)
     assert crowd.names() == {"Closed"}
     crowd.all_ended(count, VERDICTS[how])

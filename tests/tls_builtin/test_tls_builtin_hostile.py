@@ -15,6 +15,7 @@ from mungos.tls.alerts import AlertDescription
 from mungos.tls.config import ClientConfig, Credential, ServerConfig
 from mungos.tls.contract import Failed
 from mungos.tls.engines.builtin.writing import WritingHalf
+from tests.thinning import STRIDE
 from tests.tls_builtin.conftest import Authority
 from tests.tls_builtin.ends import End, factory, pump, records
 
@@ -88,7 +89,7 @@ def test_t03_t04_t10_t17_cut_at_every_byte(fresh: Fresh, fresh_retry: Fresh, fli
     make = fresh_retry if flight in FLIGHTS[3:] else fresh
     data, _, sink = before(make(), number(flight))
     # What has begun can be ended at every byte; one session is fed byte by byte, and one is cut at each.
-    for cut in range(0, len(data), 1 if len(data) < 400 else 3):
+    for cut in range(0, len(data), STRIDE * (1 if len(data) < 400 else 3)):
         data, _, sink = before(make(), number(flight))
         sink.give(data[:cut])
         assert not sink.failed
@@ -114,7 +115,7 @@ def test_every_byte_flipped(
         if record[0] != 23:
             versions |= {at + 1, at + 2}  # section 5.1: ignored
         at += len(record)
-    for at in range(len(data)):
+    for at in range(0, len(data), STRIDE):
         data, source, sink = before(make(), number(flight))
         queued_alerts.clear()
         changed = bytearray(data)
