@@ -6,7 +6,8 @@ import argparse
 import json
 import time
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -100,30 +101,31 @@ def _judge(
 ) -> list[Judged]:
     warm_up()
     tests = {branch: covered.of(str(paths[branch.module]), branch.line) for branch in branches}
-    _see_that_they_pass(sorted({name for names in tests.values() for name in names[:AT_ONCE]}), folder)
+    first_tests = sorted({name for names in tests.values() for name in names[:AT_ONCE]})
+    _see_that_they_pass(first_tests, folder, covered.seconds)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     results: list[Judged] = []
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("deleting", total=len(branches))
         first = [(branch, tests[branch][:AT_ONCE]) for branch in branches]
         again: list[tuple[Branch, Sequence[str]]] = []
-        for judged in judge_all(first, folder, processes=processes):
+        for judged in judge_all(first, folder, processes=processes, seconds=covered.seconds):
             rest = tests[judged.branch][AT_ONCE:]
             if judged.verdict == SURVIVED and rest:
                 again.append((judged.branch, rest))
                 continue
             results.append(judged)
             progress.advance(task)
-        for judged in judge_all(again, folder, processes=processes):
-            results.append(judged)
+        for judged in judge_all(again, folder, processes=processes, seconds=covered.seconds):
+            results.append(replace(judged, tests=len(tests[judged.branch])))
             progress.advance(task)
     return sorted(results, key=lambda judged: judged.branch.key)
 
 
-def _see_that_they_pass(tests: Sequence[str], folder: Path) -> None:
+def _see_that_they_pass(tests: Sequence[str], folder: Path, seconds: Mapping[str, float]) -> None:
     """The same tests in the same kind of process, with nothing deleted: else all would seem noticed."""
     nothing = Branch("nothing", -1, 0, "nothing deleted")
-    for judged in judge_all([(nothing, tests)], folder, processes=1, limit=1800.0):
+    for judged in judge_all([(nothing, tests)], folder, processes=1, seconds=seconds):
         if judged.verdict != SURVIVED:
             raise RuntimeError(f"with nothing deleted the tests fail:\n{judged.said}")
 

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import coverage
 
+from mutants.judging import TIME_FACTOR
+
 __all__ = ["Coverage", "measure"]
 
 
@@ -59,7 +61,7 @@ def measure(folder: Path, tests: Sequence[str], sources: Sequence[Path], *, proc
 
 
 def _environment(times: Path) -> dict[str, str]:
-    return {**os.environ, "MUNGOS_MUTANTS_SECONDS": str(times), "MUNGOS_TEST_TIME_FACTOR": "4"}
+    return {**os.environ, "MUNGOS_MUTANTS_SECONDS": str(times), "MUNGOS_TEST_TIME_FACTOR": TIME_FACTOR}
 
 
 def _read(data: Path, times: Path) -> Coverage:

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,11 @@ from mutants.deleting import install
 __all__ = ["KILLED", "SURVIVED", "Judged", "judge_all", "warm_up"]
 
 SURVIVED, KILLED = "survived", "killed"
-LIMIT = 120.0  # seconds
+LIMIT = 120.0  # seconds, and for slow tests this many times as long as they took before:
+SLOWER = 10.0
+UNFIT = 70  # exit status of a process that came to no verdict; pytest's own end at 5
+TIME_FACTOR = "4"
+"""By which the tests' own deadlines are multiplied: a machine that is busy has noticed nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,11 @@ def warm_up() -> None:
 
 
 def judge_all(
-    work: Sequence[tuple[Branch, Sequence[str]]], folder: Path, *, processes: int, limit: float = LIMIT
+    work: Sequence[tuple[Branch, Sequence[str]]],
+    folder: Path,
+    *,
+    processes: int,
+    seconds: Mapping[str, float] | None = None,
 ) -> Iterator[Judged]:
     """Each branch with the tests that cover it; results in the order in which they end.
 
@@ -58,10 +66,14 @@ def judge_all(
         work: branches and tests' ids, quickest first.
         folder: for the output of each.
         processes: how many at a time.
-        limit: seconds for each; longer is a hang, which counts as noticed.
+        seconds: how long each test took before. Much longer, and over `LIMIT`, is a hang, which counts as
+            noticed.
+
+    Raises RuntimeError when tests could not be run, or nothing was deleted: that is no verdict.
     """
+    took = seconds or {}
     waiting = list(reversed(work))
-    running: dict[int, tuple[Branch, int, float, Path]] = {}
+    running: dict[int, tuple[Branch, int, float, float, Path]] = {}
     try:
         while waiting or running:
             while waiting and len(running) < processes:
@@ -71,8 +83,9 @@ def judge_all(
                     continue
                 log = folder / f"{branch.module}.{branch.index}.log"
                 pid = _fork(partial(_run, branch, tests), log)
-                running[pid] = (branch, len(tests), time.monotonic(), log)
-            yield from _collect(running, limit)
+                limit = LIMIT + SLOWER * sum(took.get(test, 0.0) for test in tests)
+                running[pid] = (branch, len(tests), time.monotonic(), limit, log)
+            yield from _collect(running)
     finally:
         for pid in running:
             with contextlib.suppress(ProcessLookupError):
@@ -80,8 +93,8 @@ def judge_all(
             os.waitpid(pid, 0)
 
 
-def _collect(running: dict[int, tuple[Branch, int, float, Path]], limit: float) -> Iterator[Judged]:
-    for pid, (branch, tests, since, log) in list(running.items()):
+def _collect(running: dict[int, tuple[Branch, int, float, float, Path]]) -> Iterator[Judged]:
+    for pid, (branch, tests, since, limit, log) in list(running.items()):
         late = time.monotonic() - since > limit
         if late:
             with contextlib.suppress(ProcessLookupError):
@@ -94,7 +107,9 @@ def _collect(running: dict[int, tuple[Branch, int, float, Path]], limit: float) 
             os.killpg(pid, signal.SIGKILL)  # what its tests may have left
         code = os.waitstatus_to_exitcode(status)
         said = "\n".join(log.read_text(errors="replace").splitlines()[-3:])
-        if code in (4, 5):  # pytest: wrong usage, no tests collected
+        if late:
+            said = f"hung: over {limit:.0f} s\n{said}"
+        if code in (4, 5, UNFIT):  # pytest: wrong usage, no tests collected
             raise RuntimeError(f"{branch.key}: pytest could not run its tests:\n{said}")
         verdict = SURVIVED if code == 0 else KILLED
         yield Judged(branch, verdict, tests, time.monotonic() - since, said)
@@ -105,14 +120,14 @@ def _fork(job: Callable[[], int], log: Path) -> int:
     pid = os.fork()
     if pid:
         return pid
-    status = 3
+    status = UNFIT
     try:
         os.setsid()
         target = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(target, 1)
         os.dup2(target, 2)
         status = job()
-    except BaseException:  # noqa: BLE001 - nobody is above this frame: said, and the status is 3
+    except BaseException:  # noqa: BLE001 - nobody is above this frame: said, and no verdict
         traceback.print_exc()
     finally:
         sys.stdout.flush()
@@ -123,6 +138,7 @@ def _fork(job: Callable[[], int], log: Path) -> int:
 def _run(branch: Branch, tests: Sequence[str]) -> int:
     import pytest
 
+    os.environ["MUNGOS_TEST_TIME_FACTOR"] = TIME_FACTOR
     if branch.index >= 0:
         install(branch.module, branch.index)
     quiet = ["-x", "-q", "--no-header", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist"]

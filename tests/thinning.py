@@ -1,7 +1,7 @@
 """On an emulated processor a loop over every byte takes minutes: there it takes every STRIDE-th.
 
-What differs between processors (byte order, word size, the numbers of errors) shows itself at any offset; every
-single one is tried natively.
+What differs between processors (byte order, word size, the numbers of errors) shows itself at any offset;
+every single one is tried natively.
 """
 
 from __future__ import annotations

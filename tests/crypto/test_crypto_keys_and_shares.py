@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 from collections.abc import Callable
 
 import pytest
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, ed448
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
@@ -29,55 +27,32 @@ from mungos.crypto.contract import (
     BadSignature,
     BadTag,
     Provider,
-    SignatureAlgorithm,
     Unsupported,
 )
+from mungos.crypto.pure.public_keys import spki_of_rsa
 from mungos.crypto.with_cryptography import CryptographyProvider
 from mungos.crypto.with_cryptography.aead import HAS_INTO, aead
 from mungos.errors import Misuse
-from tests.crypto.crypto_fixed_rsa import rsa_key
+from tests.crypto.crypto_fixed_keys import (
+    ED,
+    P256,
+    P384,
+    PSS_BOUND,
+    PSS_FREE,
+    RSA,
+    AnyPrivate,
+    pem,
+    pss_pem,
+    pss_spki,
+    spki,
+)
+from tests.crypto.crypto_fixed_rsa import SHORT_PRIMES, short_rsa_pem
 from tests.crypto.crypto_providers import PROVIDERS
 from tests.crypto.crypto_vectors import needs
 
 LIBRARY: Provider = CryptographyProvider()
 H = bytes.fromhex
 MESSAGE = b"what is signed"
-
-RSA = rsa_key()
-P256 = ec.derive_private_key(0x1234567, ec.SECP256R1())
-P384 = ec.derive_private_key(0x1234567, ec.SECP384R1())
-ED = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-AnyPrivate = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
-
-
-def pem(key: AnyPrivate, form: PrivateFormat = PrivateFormat.PKCS8) -> bytes:
-    return key.private_bytes(Encoding.PEM, form, NoEncryption())
-
-
-def spki(key: AnyPrivate) -> bytes:
-    return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-
-
-# RFC 4055 section 3.1: id-RSASSA-PSS without parameters, and bound to SHA-256 with a salt of 32 bytes.
-PSS_FREE = H("300b06092a864886f70d01010a")
-PSS_BOUND = H(
-    "304106092a864886f70d01010a3034a00f300d06096086480165030402010500"
-    "a11c301a06092a864886f70d010108300d06096086480165030402010500a203020120"
-)
-RSA_IDENTIFIER = H("300d06092a864886f70d0101010500")
-
-
-def pss_spki(identifier: bytes) -> bytes:
-    body = identifier + spki(RSA)[4 + len(RSA_IDENTIFIER) :]
-    return b"\x30\x82" + len(body).to_bytes(2, "big") + body
-
-
-def pss_pem(identifier: bytes) -> bytes:
-    der = RSA.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-    body = der[4:7] + identifier + der[7 + len(RSA_IDENTIFIER) :]
-    der = b"\x30\x82" + len(body).to_bytes(2, "big") + body
-    return b"-----BEGIN PRIVATE KEY-----\n" + base64.encodebytes(der) + b"-----END PRIVATE KEY-----\n"
-
 
 # --- AEAD ---------------------------------------------------------------------------------------------
 
@@ -103,6 +78,17 @@ def test_aead_the_copying_fallback_is_the_same(name: str, into: bool) -> None:
         key.decrypt_into(bytes(12), sealed, b"other", opened)
 
 
+@pytest.mark.parametrize("name", AEADS)
+def test_aead_into_a_buffer_of_another_length(provider: Provider, name: str) -> None:
+    key = provider.aead(name, bytes(AEADS[name].key_length))
+    sealed = key.encrypt(bytes(12), MESSAGE, b"")
+    for more in (-1, 1):
+        with pytest.raises(ValueError, match=r"buffer|size|structure"):
+            key.encrypt_into(bytes(12), MESSAGE, b"", bytearray(len(sealed) + more))
+        with pytest.raises(ValueError, match=r"buffer|size|structure"):
+            key.decrypt_into(bytes(12), sealed, b"", bytearray(len(MESSAGE) + more))
+
+
 def test_aead_misuse(provider: Provider) -> None:
     with pytest.raises(Misuse, match="AES-512"):
         provider.aead("AES-512-GCM", bytes(64))
@@ -120,11 +106,17 @@ def test_hashing_misuse(provider: Provider) -> None:
         lambda: provider.hmac("md5", b"", b""),
         lambda: provider.hkdf_extract("md5", b"", b""),
         lambda: provider.hkdf_expand("md5", b"", b"", 1),
-        lambda: provider.hkdf_expand("sha256", b"", b"", 255 * 32 + 1),
     ]
     for call in calls:
-        with pytest.raises(Misuse):
+        with pytest.raises(Misuse, match="hash 'md5' is not one of sha256, sha384, sha512"):
             call()
+
+
+def test_rfc5869_2_3_lengths_that_are_refused(provider: Provider) -> None:
+    for name, size in HASHES.items():
+        for length in (-1, 255 * size + 1):
+            with pytest.raises(Misuse, match=f"at most {255 * size} bytes over {name}, not {length}"):
+                provider.hkdf_expand(name, b"", b"", length)
 
 
 def test_rfc5869_2_3_longest_output_and_none(provider: Provider) -> None:
@@ -224,6 +216,14 @@ def test_rfc8446_4_2_8_2_point_not_on_the_curve(provider: Provider, group: str, 
             share.exchange(bad)
     with pytest.raises(BadShare):
         share.exchange(b"\x02" + good[1 : size + 1])
+
+
+@pytest.mark.parametrize("group", ["secp256r1", "secp384r1"])
+@pytest.mark.parametrize("form", [0, 2, 3, 5, 6, 7])
+def test_rfc8446_4_2_8_2_only_the_uncompressed_form(provider: Provider, group: str, form: int) -> None:
+    share = provider.key_exchange(group).generate()
+    with pytest.raises(BadShare, match=f"a share of {group} begins with 4, not {form}"):
+        share.exchange(bytes((form,)) + share.public[1:])
 
 
 @pytest.mark.parametrize(("group", "size"), [("secp256r1", 32), ("secp384r1", 48)])
@@ -332,34 +332,6 @@ def test_every_scheme_refuses_every_other_kind_of_key(provider: Provider, scheme
         provider.public_key(spki(ED)).verify("ed448", b"", b"")
 
 
-def test_rfc4055_keys_bound_to_pss(provider: Provider) -> None:
-    pkcs1 = RSA.sign(MESSAGE, padding.PKCS1v15(), hashes.SHA256())
-    pss = {
-        size: RSA.sign(MESSAGE, padding.PSS(padding.MGF1(hashes.SHA256()), size), hashes.SHA256())
-        for size in (20, 32)
-    }
-    sha384 = RSA.sign(MESSAGE, padding.PSS(padding.MGF1(hashes.SHA384()), 48), hashes.SHA384())
-    free, bound, plain = (
-        provider.public_key(der) for der in (pss_spki(PSS_FREE), pss_spki(PSS_BOUND), spki(RSA))
-    )
-    assert (free.kind, bound.kind, plain.kind) == ("rsa-pss", "rsa-pss", "rsa")
-    plain.verify_algorithm(SignatureAlgorithm("rsa-pkcs1", "sha256"), pkcs1, MESSAGE)
-    for key in (free, bound):
-        with pytest.raises(BadSignature):
-            key.verify_algorithm(SignatureAlgorithm("rsa-pkcs1", "sha256"), pkcs1, MESSAGE)
-        key.verify("rsa_pss_pss_sha256", pss[32], MESSAGE)
-    free.verify("rsa_pss_pss_sha384", sha384, MESSAGE)
-    free.verify_algorithm(SignatureAlgorithm("rsa-pss", "sha256", 20), pss[20], MESSAGE)
-    with pytest.raises(BadSignature):
-        bound.verify("rsa_pss_pss_sha384", sha384, MESSAGE)
-    with pytest.raises(BadSignature):
-        bound.verify_algorithm(SignatureAlgorithm("rsa-pss", "sha256", 20), pss[20], MESSAGE)
-    with pytest.raises(BadSignature):
-        plain.verify_algorithm(SignatureAlgorithm("rsa-pss", "sha256", 500), pss[32], MESSAGE)
-    with pytest.raises(BadSignature):
-        plain.verify("rsa_pss_rsae_sha256", pss[20], MESSAGE)
-
-
 # --- private keys -------------------------------------------------------------------------------------
 
 PSS_RSAE = ("rsa_pss_rsae_sha256", "rsa_pss_rsae_sha384", "rsa_pss_rsae_sha512")
@@ -403,6 +375,40 @@ def test_private_key_from_pem(
     assert text[40:80].decode() not in repr(key)
 
 
+def test_rfc4055_3_1_a_short_key_stays_bound_to_pss(provider: Provider) -> None:
+    key = provider.private_key(short_rsa_pem(1024, PSS_FREE))
+    p, q = SHORT_PRIMES[1024]
+    assert key.kind == "rsa-pss"
+    assert key.public.spki == spki_of_rsa(p * q, 65537, PSS_FREE)
+    # RFC 8017 section 9.1.1: SHA-512 and its salt take 130 bytes of 128.
+    assert key.schemes == PSS_PSS[:2]
+    key.public.verify(PSS_PSS[1], key.sign(PSS_PSS[1], MESSAGE), MESSAGE)
+    with pytest.raises(Misuse, match="does not sign with rsa_pkcs1_sha256"):
+        key.sign("rsa_pkcs1_sha256", MESSAGE)
+
+
+def test_rfc4055_3_1_the_shortest_of_public_keys_bound_to_pss() -> None:
+    # Under 128 bytes: the length takes one byte.
+    p, q = SHORT_PRIMES[512]
+    public = LIBRARY.private_key(short_rsa_pem(512, PSS_FREE)).public
+    assert (public.kind, public.spki) == ("rsa-pss", spki_of_rsa(p * q, 65537, PSS_FREE))
+
+
+def test_rfc4055_3_1_parameters_that_no_scheme_of_tls_1_3_has(provider: Provider) -> None:
+    """An empty list of parameters stands for SHA-1."""
+    with pytest.raises(Misuse, match=r"of no use in TLS 1\.3"):
+        provider.private_key(pss_pem(H("300d06092a864886f70d01010a3000")))
+
+
+def test_rfc7468_3_the_text_of_a_key_is_base64_and_nothing_else(provider: Provider) -> None:
+    """A header, as RFC 1421 has them, would hide from one reader what another one sees."""
+    for text in (pem(P256), pss_pem(PSS_BOUND)):
+        head, body = text.split(b"\n", 1)
+        for header in (b"Comment: x\n\n", b"Comment-of-a-length: four\n\n", b"*", b"=", b"M"):
+            with pytest.raises(Misuse, match="the private key can't be read"):
+                provider.private_key(head + b"\n" + header + body)
+
+
 def test_private_key_misuse(provider: Provider) -> None:
     encrypted = P256.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
     old = P256.private_bytes(
@@ -413,12 +419,12 @@ def test_private_key_misuse(provider: Provider) -> None:
     for text, reason in (
         (b"", "no PEM block"),
         (pem(P256)[:80], "no PEM block"),
-        (encrypted, "encrypted"),
-        (old, "encrypted"),
-        (pem(P256).replace(b"M", b"*", 1), "."),
-        (pem(P256)[:40] + pem(P256)[60:], "."),
-        (p521, "no use"),
-        (x448, "Ed448|no use"),
+        (encrypted, "is encrypted: give it unencrypted"),
+        (old, "is encrypted: give it unencrypted"),
+        (pem(P256).replace(b"M", b"*", 1), "can't be read: "),
+        (pem(P256)[:40] + pem(P256)[60:], "can't be read: "),
+        (p521, r"of no use in TLS 1\.3: "),
+        (x448, r"private key of type Ed448PrivateKey|private key of the algorithm with the OID 2b6571"),
     ):
         with pytest.raises(Misuse, match=reason):
             provider.private_key(text)

@@ -32,6 +32,7 @@ from tests.crypto.crypto_fixed_rsa import RSA_P, RSA_Q
 H = bytes.fromhex
 P256_OID = H("2a8648ce3d030107")
 P384_OID = H("2b81040022")
+P521_OID = H("2b81040023")
 
 
 def pem(der: bytes, label: str = "PRIVATE KEY") -> bytes:
@@ -153,6 +154,22 @@ def test_public_keys_that_are_none(pure: Provider, name: str) -> None:
         pure.public_key(BROKEN[name])
 
 
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("ed25519 too long", "an Ed25519 key has 32 bytes, not 33"),
+        ("ed25519 not reduced", "not an Ed25519 key: "),
+        ("infinity", "not a point of secp256r1"),
+        ("rsa with another NULL", "can't be parsed: a NULL that is not empty"),
+        ("rsa even", "modulus and its exponent are odd"),
+        ("something behind", "can't be parsed: 1 bytes are left over"),
+    ],
+)
+def test_public_keys_that_are_none_and_why(pure: Provider, name: str, reason: str) -> None:
+    with pytest.raises(BadKey, match=reason):
+        pure.public_key(BROKEN[name])
+
+
 @pytest.mark.parametrize("name", UNSUPPORTED)
 def test_public_keys_that_are_not_spoken(pure: Provider, name: str) -> None:
     with pytest.raises(Unsupported):
@@ -199,6 +216,7 @@ assert SEVEN is not None
 CURVE = pack(0xA0, pack(OID, P256_OID))
 PUBLIC = pack(0xA1, pack(BIT_STRING, b"\0", P256.encode(SEVEN)))
 ED = pack(OCTET_STRING, bytes(range(32)))
+RANGE = "can't be read: the scalar is not in the range of secp256r1"
 
 GOOD = {
     "sec1 bare of its public key": (sec1(CURVE), "EC PRIVATE KEY"),
@@ -214,29 +232,76 @@ GOOD = {
 }
 
 BAD = {
-    "sec1 without a curve": (sec1(), "EC PRIVATE KEY"),
+    "sec1 without a curve": (sec1(), "EC PRIVATE KEY", "no use .*: .* does not name its curve"),
     "sec1 with the public key of another": (
         sec1(CURVE, pack(0xA1, pack(BIT_STRING, b"\0", POINT))),
         "EC PRIVATE KEY",
+        "can't be read: the public key beside the private key is not its own",
     ),
-    "sec1 of version 2": (sec1(CURVE, version=2), "EC PRIVATE KEY"),
-    "sec1 of zero": (sec1(CURVE, scalar=bytes(32)), "EC PRIVATE KEY"),
-    "sec1 of the order": (sec1(CURVE, scalar=P256.n.to_bytes(32, "big")), "EC PRIVATE KEY"),
-    "sec1 too short": (sec1(CURVE, scalar=b"\7"), "EC PRIVATE KEY"),
-    "sec1 with something behind": (sec1(CURVE, PUBLIC, pack(NULL)), "EC PRIVATE KEY"),
-    "sec1 on a curve not spoken": (sec1(pack(0xA0, pack(OID, H("2b81040023")))), "EC PRIVATE KEY"),
-    "pkcs8 on two curves": (pkcs8(EC + pack(OID, P384_OID), sec1(CURVE)), "PRIVATE KEY"),
-    "pkcs8 of version 2": (pkcs8(EC + pack(OID, P256_OID), sec1(), 2), "PRIVATE KEY"),
-    "pkcs8 of x25519": (pkcs8(pack(OID, H("2b656e")), ED), "PRIVATE KEY"),
-    "ed25519 of 31 bytes": (pkcs8(pack(OID, H("2b6570")), pack(OCTET_STRING, bytes(31))), "PRIVATE KEY"),
-    "rsa of three primes": (rsa(1), "RSA PRIVATE KEY"),
-    "rsa with a wrong prime": (rsa(0, RSA_P + 2), "RSA PRIVATE KEY"),
-    "rsa with a wrong exponent": (rsa(0, RSA_P, RSA_Q, 3), "RSA PRIVATE KEY"),
-    "rsa with something behind": (rsa(0, RSA_P, RSA_Q, 65537, pack(NULL)), "RSA PRIVATE KEY"),
-    "rsa with another NULL": (pkcs8(pack(OID, RSA) + pack(NULL, b"\0"), rsa()), "PRIVATE KEY"),
-    "dsa": (rsa(), "DSA PRIVATE KEY"),
-    "not base64": (b"", "PRIVATE KEY"),
-    "far too long": (bytes(60_000), "PRIVATE KEY"),
+    "sec1 of version 2": (sec1(CURVE, version=2), "EC PRIVATE KEY", "can't be read: a version of ECPriv"),
+    "sec1 of zero": (sec1(CURVE, scalar=bytes(32)), "EC PRIVATE KEY", RANGE),
+    "sec1 of the order": (sec1(CURVE, scalar=P256.n.to_bytes(32, "big")), "EC PRIVATE KEY", RANGE),
+    "sec1 too short": (sec1(CURVE, scalar=b"\7"), "EC PRIVATE KEY", RANGE),
+    "sec1 too long": (sec1(CURVE, scalar=bytes(32) + b"\7"), "EC PRIVATE KEY", RANGE),
+    "sec1 with something behind": (
+        sec1(CURVE, PUBLIC, pack(NULL)),
+        "EC PRIVATE KEY",
+        "can't be read: 2 bytes are left over",
+    ),
+    "sec1 on a curve not spoken": (
+        sec1(pack(0xA0, pack(OID, P521_OID))),
+        "EC PRIVATE KEY",
+        "no use .*: a private key on a curve that is not spoken here, or on two",
+    ),
+    "pkcs8 on two curves": (
+        pkcs8(EC + pack(OID, P384_OID), sec1(CURVE)),
+        "PRIVATE KEY",
+        "no use .*: a private key on a curve that is not spoken here, or on two",
+    ),
+    "pkcs8 on a curve not spoken and on one that is": (
+        pkcs8(EC + pack(OID, P521_OID), sec1(CURVE)),
+        "PRIVATE KEY",
+        "no use .*: a private key on a curve that is not spoken here$",
+    ),
+    "pkcs8 on a curve not named": (
+        pkcs8(EC + pack(SEQUENCE), sec1(CURVE)),
+        "PRIVATE KEY",
+        "no use .*: a private key on a curve that is not spoken here$",
+    ),
+    "pkcs8 of version 2": (pkcs8(EC + pack(OID, P256_OID), sec1(), 2), "PRIVATE KEY", "a version of PKCS#8"),
+    "pkcs8 of x25519": (pkcs8(pack(OID, H("2b656e")), ED), "PRIVATE KEY", "no use .*: .* the OID 2b656e"),
+    "ed25519 of 31 bytes": (
+        pkcs8(pack(OID, H("2b6570")), pack(OCTET_STRING, bytes(31))),
+        "PRIVATE KEY",
+        "can't be read: an Ed25519 key of 31 bytes",
+    ),
+    "rsa of three primes": (rsa(1), "RSA PRIVATE KEY", "can't be read: an RSA key of more than two primes"),
+    "rsa with a wrong prime": (rsa(0, RSA_P + 2), "RSA PRIVATE KEY", "the product of the two primes"),
+    "rsa with a wrong exponent": (rsa(0, RSA_P, RSA_Q, 3), "RSA PRIVATE KEY", "the two exponents do not"),
+    "rsa with something behind": (
+        rsa(0, RSA_P, RSA_Q, 65537, pack(NULL)),
+        "RSA PRIVATE KEY",
+        "can't be read: 2 bytes are left over",
+    ),
+    "rsa without NULL": (pkcs8(pack(OID, RSA), rsa()), "PRIVATE KEY", "can't be read: "),
+    "rsa with another NULL": (
+        pkcs8(pack(OID, RSA) + pack(NULL, b"\0"), rsa()),
+        "PRIVATE KEY",
+        "can't be read: .* a NULL that is not empty",
+    ),
+    "rsa with something behind the NULL": (
+        pkcs8(RSA_ID + pack(NULL), rsa()),
+        "PRIVATE KEY",
+        "can't be read: .* 2 bytes are left over",
+    ),
+    "rsa with an exponent that is even": (
+        rsa(0, RSA_P, RSA_Q, 2),
+        "RSA PRIVATE KEY",
+        "can't be read: .* odd",
+    ),
+    "dsa": (rsa(), "DSA PRIVATE KEY", "no use .*: a block of DSA PRIVATE KEY"),
+    "empty": (b"", "PRIVATE KEY", "can't be read: no value with tag 0x30"),
+    "far too long": (bytes(60_000), "PRIVATE KEY", "81054 bytes is over the limit of 65536 bytes"),
 }
 
 
@@ -255,8 +320,9 @@ def test_private_keys_in_their_forms(pure: Provider, name: str) -> None:
 
 @pytest.mark.parametrize("name", BAD)
 def test_private_keys_that_are_none(pure: Provider, name: str) -> None:
-    with pytest.raises(Misuse):
-        pure.private_key(pem(*BAD[name]))
+    der, label, reason = BAD[name]
+    with pytest.raises(Misuse, match=reason):
+        pure.private_key(pem(der, label))
 
 
 @pytest.mark.parametrize("name", GOOD)

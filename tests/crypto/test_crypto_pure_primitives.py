@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from hashlib import sha256
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mungos.crypto.pure import edwards25519, ml_kem, rsa_pkcs1, rsa_pss
+from mungos.crypto.pure import ecdsa, edwards25519, ml_kem, rsa_pkcs1, rsa_pss
 from mungos.crypto.pure.aes import WINDOW, AESKey, _gather, _planes, _substitute
 from mungos.crypto.pure.ed25519 import SigningKey, VerifyingKey
 from mungos.crypto.pure.ghash import GHash
@@ -17,7 +18,7 @@ from mungos.crypto.pure.rsa import RSAPrivate, RSAPublic
 from mungos.crypto.pure.weierstrass import P256, P384, Curve, Point
 from mungos.crypto.pure.x25519 import public_key, x25519
 from mungos.errors import Broken
-from tests.crypto.crypto_fixed_rsa import RSA_P, RSA_Q
+from tests.crypto.crypto_fixed_rsa import RSA_P, RSA_Q, SHORT_PRIMES
 
 H = bytes.fromhex
 
@@ -139,6 +140,54 @@ def test_multiples_where_formulas_have_exceptions(curve: Curve) -> None:
     assert curve.combine(7, 0, q) == q
     assert curve.combine(0, 0, q) is None
     assert curve.combine(5, n, q) == curve.multiply_generator(5)
+
+
+# y^2 = x^3 - 3 x + 1 over the integers modulo 149 has 131 points, infinity included, and (0, 1) is one: there
+# numbers are met that on P-256 are met once in 2^256 times.
+TOY = Curve("a toy", p=149, b=1, n=131, generator=(0, 1))
+
+
+def test_the_toy_curve_has_the_order_it_says() -> None:
+    points = {multiple(TOY, k, TOY.generator) for k in range(131)}
+    assert len(points) == 131
+    assert None in points
+    assert all(TOY.holds(*point) for point in points if point)
+    assert multiple(TOY, 131, TOY.generator) is None
+
+
+def test_fips186_6_4_1_no_signature_with_a_zero_in_it() -> None:
+    """Step 11: where r or s is 0, the next k is taken; where k is out of range, too (RFC 6979 3.2)."""
+    zeros = set()
+    private = 77
+    public = multiple(TOY, private, TOY.generator)
+    assert public is not None
+    for index in range(300):
+        message = index.to_bytes(2, "big")
+        digest = sha256(message).digest()
+        e = int.from_bytes(digest, "big") >> 248
+        k = next(ecdsa._nonces(TOY, private, "sha256", digest))
+        assert 0 < k < TOY.n
+        point = multiple(TOY, k, TOY.generator)
+        assert point is not None
+        r = point[0] % TOY.n
+        s = pow(k, -1, TOY.n) * (e + r * private) % TOY.n
+        numbers = ecdsa.unpack(ecdsa.sign(TOY, private, "sha256", message), TOY.size)
+        assert numbers is not None
+        if r and s:
+            assert numbers == (r, s)
+        else:
+            zeros.add("r" if not r else "s")
+            r, s = numbers
+        # Section 6.4.2, by the definition of the sum.
+        assert 0 < r < TOY.n
+        assert 0 < s < TOY.n
+        one = multiple(TOY, e * pow(s, -1, TOY.n) % TOY.n, TOY.generator)
+        other = multiple(TOY, r * pow(s, -1, TOY.n) % TOY.n, public)
+        total = add(TOY, one, other)
+        assert total is not None
+        assert total[0] % TOY.n == r
+        assert ecdsa.verify(TOY, public, ecdsa.pack(r, s), "sha256", message)
+    assert zeros == {"r", "s"}
 
 
 @given(k=st.integers(0, (1 << 256) - 1), factor=st.integers(1, 1 << 256))
@@ -318,6 +367,8 @@ def test_rsa_keys_too_short_for_what_they_should_sign() -> None:
         with pytest.raises(ValueError, match="too short"):
             sign()
     assert not rsa_pss.verify(short.public, bytes(short.public.size), "sha512", 64, b"")
+    with pytest.raises(ValueError, match="a key of 512 bits is too short for sha384"):
+        rsa_pkcs1.sign(private(*SHORT_PRIMES[512]), "sha384", b"", os.urandom)
     tiny = RSAPublic((1 << 511) + 1, 3)
     assert not rsa_pkcs1.verify(tiny, bytes(64), "sha512", b"")
 

@@ -53,6 +53,17 @@ def test_it_has_everything_of_the_contract() -> None:
 
 
 @pytest.mark.usefixtures("silent")
+@pytest.mark.parametrize("name", AEADS)
+@pytest.mark.parametrize("length", [0, 8, 11, 13, 16])
+def test_rfc5116_5_a_nonce_has_12_bytes(name: str, length: int) -> None:
+    key = PureProvider(os.urandom).aead(name, bytes(AEADS[name].key_length))
+    with pytest.raises(Misuse, match=f"a nonce has 12 bytes, not {length}"):
+        key.encrypt(bytes(length), b"", b"")
+    with pytest.raises(Misuse, match=f"a nonce has 12 bytes, not {length}"):
+        key.decrypt(bytes(length), bytes(16), b"")
+
+
+@pytest.mark.usefixtures("silent")
 def test_private_keys_need_a_word() -> None:
     key = authority().credential("p256").key
     with pytest.raises(Misuse, match="private_keys=True"):

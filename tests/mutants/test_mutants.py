@@ -119,6 +119,13 @@ def test_a_test_that_needs_the_branch_notices_and_another_does_not(
     assert done.stdout.splitlines() == [verdict], done.stderr
 
 
+def test_a_module_that_was_there_already_gives_no_verdict(tmp_path: Path) -> None:
+    # In the forked process nothing could be deleted: that is not "noticed".
+    branch = Branch("mutants.branches", 0, 1, "mutants.branches:f:if a")
+    with pytest.raises(RuntimeError, match="could not run its tests"):
+        list(judge_all([(branch, ["any"])], tmp_path, processes=1))
+
+
 def test_a_branch_that_no_test_reaches_survives(tmp_path: Path) -> None:
     branch = Branch("m", 0, 1, "m:f:if a")
     (judged,) = judge_all([(branch, [])], tmp_path, processes=1)

@@ -82,6 +82,17 @@ def test_fields_of_an_issuer() -> None:
     assert found.purposes is None
 
 
+def test_rfc5280_4_1_2_1_the_subject_of_a_certificate_of_version_1() -> None:
+    # The version is not there: it is the default.
+    old = make("old", BARE, None, version=1)
+    assert Certificate(old.der).version == 1
+    assert subject_of(old.der) == old.subject == Certificate(old.der).subject
+
+
+def test_in_messages_a_certificate_has_its_subject_and_serial_number() -> None:
+    assert str(Certificate(LEAF.der)) == "the certificate of CN=leaf (serial 5eed)"
+
+
 @pytest.mark.parametrize("made", [ROOT, LEAF], ids=["root", "leaf"])
 def test_truncated_at_every_byte(made: Made) -> None:
     for length in range(len(made.der)):
@@ -292,6 +303,20 @@ def test_broken_extensions(broken: list[bytes]) -> None:
         certificate.complete()
     # The second look is no kinder.
     with pytest.raises(CertificateMalformed):
+        certificate.complete()
+
+
+@pytest.mark.parametrize(
+    "lists",
+    [
+        pytest.param((tlv(0xA0), tlv(0xA1, seq(dns("a.example")))), id="permitted"),
+        pytest.param((tlv(0xA0, seq(dns("a.example"))), tlv(0xA1)), id="excluded"),
+    ],
+)
+def test_rfc5280_4_2_1_10_each_list_of_subtrees_has_one_at_least(lists: tuple[bytes, bytes]) -> None:
+    # GeneralSubtrees ::= SEQUENCE SIZE (1..MAX) OF GeneralSubtree
+    certificate = with_extensions(extension("2.5.29.30", seq(*lists), True))
+    with pytest.raises(CertificateMalformed, match="an empty list of subtrees"):
         certificate.complete()
 
 

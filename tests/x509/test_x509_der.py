@@ -52,6 +52,30 @@ def test_x690_10_1_lengths_that_are_refused(data: str) -> None:
         Reader(H(data)).content(OCTET_STRING)
 
 
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ("0480616100", "a length of 0 bytes at offset 2"),  # section 8.1.3.6
+        ("04850100000061", "a length of 5 bytes at offset 2"),
+        ("04ff61", "a length of 127 bytes at offset 2"),  # section 8.1.3.5 (c): reserved
+        ("0484", "the data ends within the length at offset 2"),
+        ("048201", "the data ends within the length at offset 2"),
+        ("04817f" + "61" * 127, "the length at offset 2 is not in its shortest form"),
+        ("04820080" + "61" * 128, "the length at offset 2 is not in its shortest form"),
+        ("04820100", "has 256 bytes of which 0 are there"),
+    ],
+)
+def test_x690_8_1_3_what_is_wrong_with_a_length(data: str, reason: str) -> None:
+    with pytest.raises(CertificateMalformed, match=reason):
+        Reader(H(data)).content(OCTET_STRING)
+
+
+def test_a_length_may_not_be_read_beyond_its_block() -> None:
+    # The block ends behind 82; what follows it would make the length 256.
+    with pytest.raises(CertificateMalformed, match="ends within the length at offset 4"):
+        Reader(H("3002" + "0482" + "0100") + bytes(256)).enter(SEQUENCE).content(OCTET_STRING)
+
+
 def test_a_block_checks_its_end() -> None:
     with Reader(H("3003020105")) as reader, reader.enter(SEQUENCE) as inner:
         assert inner.integer() == 5
@@ -118,6 +142,7 @@ def test_x690_11_2_bit_strings() -> None:
         ("2.5.29.17", "0603551d11"),
         ("2.999.3", "0603883703"),  # X.690 section 8.19.5, its example
         ("1.3.101.112", "06032b6570"),
+        ("1.2.98305", "06042a868001"),  # seven zero bits within a part
     ],
 )
 def test_x690_8_19_identifiers(text: str, data: str) -> None:
@@ -126,10 +151,16 @@ def test_x690_8_19_identifiers(text: str, data: str) -> None:
     assert dotted(content) == text
 
 
-@pytest.mark.parametrize("data", ["0600", "060180", "0602808a", "06032a8001", "06022a80", "06032a8680"])
+@pytest.mark.parametrize(
+    "data", ["0600", "060180", "0602808a", "06032a8001", "06022a80", "06032a8680", "06062a8680018001"]
+)
 def test_x690_8_19_2_identifiers_that_are_refused(data: str) -> None:
     with pytest.raises(CertificateMalformed):
         Reader(H(data)).oid()
+
+
+def test_an_identifier_without_content_has_no_words() -> None:
+    assert dotted(b"") == ""
 
 
 def test_any_refuses_tags_of_two_bytes_and_the_end() -> None:

@@ -154,6 +154,15 @@ def test_directory_constraints(subject: bytes, holds: bool) -> None:
     assert allowed([directory(subject)], [], [directory(PERMITTED)], name("other")) is not holds
 
 
+def test_rfc5280_7_1_what_is_no_text_is_compared_byte_for_byte() -> None:
+    def unique(bits: bytes) -> bytes:
+        # x500UniqueIdentifier (X.520 section 6.2.7), a BIT STRING
+        return seq(tlv(0x31, seq(oid("2.5.4.45"), tlv(3, b"\0", bits))))
+
+    assert allowed([], [directory(unique(b"a"))], [], unique(b"a"))
+    assert not allowed([], [directory(unique(b"a"))], [], unique(b"A"))
+
+
 def test_directory_constraints_and_no_name_at_all() -> None:
     assert allowed([], [directory(PERMITTED)], [])
     assert allowed([dns("example.com")], [directory(PERMITTED)], [])

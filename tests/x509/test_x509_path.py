@@ -526,6 +526,15 @@ def test_loops_end() -> None:
     refused(UnknownIssuer, [make_leaf(a), a, b, a_by_b, b_by_a])
 
 
+def test_issuers_that_name_each_other_are_told_without_end_to_it() -> None:
+    one, two = curve_key(41), curve_key(42)
+    a, b = make("a", one, [basic_constraints(True)]), make("b", two, [basic_constraints(True)])
+    a_by_b = make("a", one, [basic_constraints(True)], issuer=b)
+    b_by_a = make("b", two, [basic_constraints(True)], issuer=a)
+    with pytest.raises(UnknownIssuer, match=r"was issued by CN=[ab], which is not trusted"):
+        check([make_leaf(a), a_by_b, b_by_a])
+
+
 def test_signatures_are_bounded() -> None:
     """Every issuer could be every other's: a search without a budget would go through all permutations."""
     keys = [curve_key(50 + i) for i in range(MAX_CHAIN - 1)]

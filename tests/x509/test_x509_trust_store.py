@@ -53,6 +53,12 @@ def test_broken_pem(text: bytes) -> None:
         TrustStore.from_pem(text)
 
 
+def test_rfc7468_2_a_block_without_its_end_is_not_closed_by_the_end_of_the_text() -> None:
+    # What is there is sound base64.
+    with pytest.raises(Malformed, match="certificate 2 of the PEM text has no end line"):
+        certificates_from_pem(ONE.pem + b"-----BEGIN CERTIFICATE-----\nAAAA\n")
+
+
 def test_pem_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pem, "MAX_CERTIFICATES", 2)
     with pytest.raises(Malformed, match="over 2 certificates"):
@@ -86,6 +92,7 @@ def test_store_finds_by_name_and_by_bytes() -> None:
     assert store.named(ONE.subject) is store.named(ONE.subject)
     assert store.named(THREE.subject) == ()
     assert "3" in repr(store)
+    assert sorted(store) == sorted((ONE.der, TWO.der, twin.der))
 
 
 def test_store_of_nothing_is_misuse() -> None:
@@ -133,8 +140,27 @@ def test_a_place_that_was_asked_for_must_serve(tmp_path: Path) -> None:
     ):
         with pytest.raises(Misuse):
             find_roots(environment)
-    with pytest.raises(Misuse, match=r"empty\.pem|no certificate"):
+    # It says what is wrong with that place, not that none was found.
+    with pytest.raises(Misuse, match="the roots hold no certificate"):
         find_roots({"SSL_CERT_FILE": str(tmp_path / "empty.pem")})
+
+
+def test_of_the_systems_places_the_first_that_serves_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mungos.x509 import system_roots
+
+    (tmp_path / "empty.pem").write_bytes(b"")
+    (tmp_path / "broken.pem").write_bytes(ONE.pem[:-28])
+    (tmp_path / "two.pem").write_bytes(TWO.pem)
+    (tmp_path / "three.pem").write_bytes(THREE.pem)
+    names = ("nothing.pem", "empty.pem", "broken.pem", "two.pem", "three.pem")
+    monkeypatch.setattr(system_roots, "_FILES", tuple(str(tmp_path / name) for name in names))
+    assert [root.der for root in find_roots({}).named(TWO.subject)] == [TWO.der]
+    monkeypatch.setattr(system_roots, "_FILES", (str(tmp_path / "empty.pem"),))
+    monkeypatch.setattr(system_roots, "_DIRECTORIES", ())
+    with pytest.raises(Misuse, match=r"no trusted roots in any of .*empty\.pem: install ca-certificates"):
+        find_roots({})
 
 
 def test_files_that_are_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ that only our own code can hand in raise `Misuse`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 from typing import Protocol as Contract
@@ -310,6 +310,9 @@ class Provider(Contract):
 
     def hkdf_expand(self, name: str, key: Buffer, info: Buffer, length: int) -> bytes:
         """RFC 5869 section 2.3. `length`: bytes, at most 255 times the hash's length, else Misuse."""
+
+    def hkdf_expand_each(self, name: str, key: Buffer, infos: Sequence[Buffer]) -> list[bytes]:
+        """`hkdf_expand` under one key for each of `infos`, each result as long as the hash."""
 
     def key_exchange(self, group: str) -> KeyExchange:
         """A key of `GROUPS` that `supports` names. Raises Unsupported on another."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mungos.crypto.contract import HASHES, Hash
 from mungos.errors import Misuse
@@ -98,6 +98,19 @@ class StandardHashing:
             output += block
             counter += 1
         return output[:length]
+
+    def hkdf_expand_each(self, name: str, key: Buffer, infos: Sequence[Buffer]) -> list[bytes]:
+        """`hkdf_expand` under one key for each of `infos`, each result as long as the hash: what the key
+        costs is paid once. Raises Misuse on an unknown name."""
+        if name not in HASHES:
+            raise _unknown(name)
+        new, block, inner_pad, outer_pad = _HMAC[name]
+        if len(key) > block:
+            key = new(key).digest()
+        number = int.from_bytes(key, "little")
+        inner = (number ^ inner_pad).to_bytes(block, "little")
+        outer = (number ^ outer_pad).to_bytes(block, "little")
+        return [new(outer + new(b"".join((inner, info, b"\x01"))).digest()).digest() for info in infos]
 
     def constant_time_equal(self, one: Buffer, other: Buffer) -> bool:
         """Compare without telling by the time taken where they differ; the lengths are no secret."""

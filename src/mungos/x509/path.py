@@ -157,9 +157,7 @@ def _check_end_entity(leaf: Certificate, purpose: bytes) -> None:
 
 def _rank(error: CertificateError) -> int:
     """Of several reasons the one nearest to a path that would have held is told."""
-    if isinstance(error, UnknownIssuer):
-        return 0
-    return 1 if isinstance(error, SignatureMismatch) else 2
+    return 0 if isinstance(error, SignatureMismatch) else 1
 
 
 class _Search:

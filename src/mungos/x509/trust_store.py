@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from mungos.errors import Malformed, Misuse
 from mungos.x509.certificate import Certificate, subject_of
@@ -63,6 +63,10 @@ class TrustStore:
 
     def __len__(self) -> int:
         return len(self._ders)
+
+    def __iter__(self) -> Iterator[bytes]:
+        """The roots, DER, in no order."""
+        return iter(self._ders)
 
     def __contains__(self, der: object) -> bool:
         """Whether a certificate (DER) is, byte for byte, one of the roots."""

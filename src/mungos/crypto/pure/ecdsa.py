@@ -67,13 +67,14 @@ def sign(curve: Curve, private: int, hash_name: HashName, message: bytes) -> byt
     n = curve.n
     digest = hashlib.new(hash_name, message).digest()
     e = _leftmost(curve, digest)
-    for k in _nonces(curve, private, hash_name, digest):
+    nonces = _nonces(curve, private, hash_name, digest)
+    while True:
+        k = next(nonces)
         point = curve.multiply_generator(k)
         r = point[0] % n if point is not None else 0
         s = pow(k, -1, n) * (e + r * private) % n
         if r and s:
             return pack(r, s)
-    raise AssertionError("RFC 6979 gives nonces without end")
 
 
 def _nonces(curve: Curve, private: int, hash_name: HashName, digest: bytes) -> Iterator[int]:

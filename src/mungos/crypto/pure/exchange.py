@@ -108,9 +108,7 @@ class _CurveExchange:
 
     def _share(self, private: bytes) -> KeyShare | None:
         scalar = int.from_bytes(private, "big")
-        if not 0 < scalar < self._curve.n:
-            return None
-        point = self._curve.multiply_generator(scalar)
+        point = self._curve.multiply_generator(scalar) if 0 < scalar < self._curve.n else None
         return None if point is None else _CurveShare(self._curve, scalar, point)
 
     def encapsulate(self, peer_share: Buffer, random: Random | None = None) -> tuple[bytes, bytes]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable
+from typing import cast
 
 from mungos.crypto.contract import (
     BadKey,
@@ -18,7 +19,7 @@ from mungos.crypto.contract import (
     Unsupported,
 )
 from mungos.crypto.pure import ecdsa, rsa_pkcs1, rsa_pss
-from mungos.crypto.pure.der import NULL, OCTET_STRING, OID, SEQUENCE, NotDER, Reader
+from mungos.crypto.pure.der import OCTET_STRING, OID, SEQUENCE, NotDER, Reader
 from mungos.crypto.pure.ed25519 import KEY_LENGTH, SigningKey
 from mungos.crypto.pure.public_keys import (
     CURVES,
@@ -124,12 +125,9 @@ def _from_pkcs8(reader: Reader, random: Random) -> PrivateKey:
         key = inner.enter(SEQUENCE)
         inner.close()
         return _from_sec1(key, curve)
-    if oid == RSA:
-        if algorithm.content(NULL):
-            raise NotDER("a NULL that is not empty")
-        algorithm.close()
-    elif oid != RSASSA_PSS:
+    if oid not in (RSA, RSASSA_PSS):
         raise Unsupported(f"a private key of the algorithm with the OID {oid.hex()}")
+    # The parameters are looked at when the public key is made: the identifier goes into it.
     key = inner.enter(SEQUENCE)
     inner.close()
     return _from_pkcs1(key, identifier, random)
@@ -162,9 +160,8 @@ def _from_sec1(reader: Reader, named: Curve | None) -> PrivateKey:
     if curve is None:
         raise Unsupported("a private key that does not name its curve")
     scalar = int.from_bytes(octets, "big")
-    if len(octets) != curve.size or not 0 < scalar < curve.n:
-        raise NotDER(f"the scalar is not in the range of {curve.name}")
-    point = curve.multiply_generator(scalar)
+    in_range = len(octets) == curve.size and 0 < scalar < curve.n
+    point = curve.multiply_generator(scalar) if in_range else None
     if point is None:
         raise NotDER(f"the scalar is not in the range of {curve.name}")
     if reader.next_is(0xA1):
@@ -198,6 +195,5 @@ def _from_pkcs1(reader: Reader, identifier: bytes, random: Random) -> PrivateKey
 
 
 def _hash(algorithm: SignatureAlgorithm) -> HashName:
-    if algorithm.hash is None:
-        raise Misuse(f"{algorithm.family} needs a hash")
-    return algorithm.hash
+    """Every family but Ed25519 has one."""
+    return cast("HashName", algorithm.hash)

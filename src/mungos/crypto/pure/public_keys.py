@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from mungos.crypto.contract import (
     HASHES,
     SCHEMES,
@@ -82,7 +84,7 @@ def signature_scheme(name: str) -> SignatureScheme:
     return SCHEMES[name]
 
 
-class _Public:
+class _Public(ABC):
     """What the kinds have in common."""
 
     __slots__ = ("bits", "kind", "spki")
@@ -102,8 +104,9 @@ class _Public:
         if not self._fits(algorithm, bytes(signature), bytes(message)):
             raise BadSignature(f"the signature does not fit the message and the {self.kind} key")
 
+    @abstractmethod
     def _fits(self, algorithm: SignatureAlgorithm, signature: bytes, message: bytes) -> bool:
-        raise NotImplementedError
+        """Whether the signature fits. Raises BadSignature when this key bears no such algorithm."""
 
     def _forbidden(self, algorithm: SignatureAlgorithm) -> BadSignature:
         return BadSignature(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import binascii
 import re
+from abc import ABC, abstractmethod
+from typing import cast
 
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import (
@@ -21,8 +22,8 @@ from cryptography.hazmat.primitives.hashes import SHA256, SHA384, SHA512
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     PublicFormat,
+    load_der_private_key,
     load_der_public_key,
-    load_pem_private_key,
 )
 
 from mungos.crypto.contract import (
@@ -46,6 +47,7 @@ __all__ = ["private_key", "public_key"]
 _HASHES: dict[str, SHA256 | SHA384 | SHA512] = {"sha256": SHA256(), "sha384": SHA384(), "sha512": SHA512()}
 _ECDSA = {name: ECDSA(algorithm) for name, algorithm in _HASHES.items()}
 _PKCS1 = PKCS1v15()
+_DIGEST_INFO = 19  # bytes in front of the hash (RFC 8017 section 9.2, note 1)
 
 # SubjectPublicKeyInfo up to the key itself: named curves only and uncompressed points only (RFC 5480 section
 # 2.1.1), and no parameters for Ed25519 (RFC 8410 section 3).
@@ -85,13 +87,22 @@ def _forbidden(kind: str, algorithm: SignatureAlgorithm) -> BadSignature:
     return BadSignature(f"a key of kind {kind} does not sign with {algorithm.family} over {algorithm.hash}")
 
 
+def _has_room(bits: int, family: str, hash_name: HashName, salt_length: int) -> bool:
+    """Whether the encoded message of an RSA key of that many bits holds the hash and what goes with it."""
+    if family == "rsa-pss":
+        # RFC 8017 section 9.1.1, step 3.
+        return (bits - 1 + 7) // 8 >= HASHES[hash_name] + salt_length + 2
+    # Section 9.2, step 3: DigestInfo, and eleven bytes of padding at least.
+    return (bits + 7) // 8 >= _DIGEST_INFO + HASHES[hash_name] + 11
+
+
 def _scheme(name: str) -> SignatureScheme:
     if name not in SCHEMES:
         raise Misuse(f"signature scheme {name!r} is not known")
     return SCHEMES[name]
 
 
-class _Public:
+class _Public(ABC):
     """What the kinds have in common."""
 
     __slots__ = ("bits", "kind", "spki")
@@ -107,8 +118,9 @@ class _Public:
             raise BadSignature(f"a key of kind {self.kind} does not sign with {scheme}")
         self.verify_algorithm(row.algorithm, signature, message)
 
+    @abstractmethod
     def verify_algorithm(self, algorithm: SignatureAlgorithm, signature: Buffer, message: Buffer, /) -> None:
-        raise NotImplementedError
+        """As the contract has it."""
 
 
 class _CurvePublic(_Public):
@@ -164,6 +176,9 @@ class _RSAPublic(_Public):
             padding = _PKCS1
         else:
             raise _forbidden(self.kind, algorithm)
+        # RFC 8017 section 9.1.2, step 3; the library takes it for the caller's fault.
+        if not _has_room(self.bits, algorithm.family, name, algorithm.salt_length):
+            raise _misfit(self.kind)
         try:
             self._key.verify(bytes(signature), bytes(message), padding, _HASHES[name])
         except InvalidSignature:
@@ -248,9 +263,11 @@ class _Private:
             raise Misuse(f"a key of kind {self.kind} ({self.public.bits} bits) does not sign with {scheme}")
         if isinstance(key, Ed25519PrivateKey):
             return key.sign(message)
-        hash_name = algorithm.hash or "sha256"
+        hash_name = cast("HashName", algorithm.hash)  # every family but Ed25519 has one
         if isinstance(key, EllipticCurvePrivateKey):
             return key.sign(message, _ECDSA[hash_name])
+        if not _has_room(self.public.bits, algorithm.family, hash_name, algorithm.salt_length):
+            raise Misuse(f"an RSA key of {self.public.bits} bits is too short for {scheme}")
         if algorithm.family == "rsa-pkcs1":
             return key.sign(bytes(message), _PKCS1, _HASHES[hash_name])
         padding = PSS(MGF1(_HASHES[hash_name]), algorithm.salt_length)
@@ -268,51 +285,47 @@ def private_key(pem: bytes) -> PrivateKey:
     if block[1] == b"ENCRYPTED PRIVATE KEY" or b"Proc-Type: 4,ENCRYPTED" in block[2]:
         raise Misuse("the private key is encrypted: give it unencrypted")
     try:
-        key = load_pem_private_key(block[0] + b"\n", None)
+        der = binascii.a2b_base64(b"".join(block[2].split()), strict_mode=True)
+        key = load_der_private_key(der, None)
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise Misuse(f"the private key can't be read: {error}") from None
     if not isinstance(key, EllipticCurvePrivateKey | Ed25519PrivateKey | RSAPrivateKey):
         raise Misuse(f"a private key of type {type(key).__name__} is not spoken here")
     spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if isinstance(key, RSAPrivateKey) and block[1] == b"PRIVATE KEY":
-        spki = _with_pss_identifier(spki, _decode(block[2]))
+        spki = _with_pss_identifier(spki, der)
     try:
         public = public_key(spki)
-    except Unsupported as error:
+    except (BadKey, Unsupported) as error:
         raise Misuse(f"the private key is of no use in TLS 1.3: {error}") from None
     return _Private(key, public, _schemes_of(public))
-
-
-def _decode(text: bytes) -> bytes:
-    try:
-        return base64.b64decode(text)
-    except binascii.Error as error:
-        raise Misuse(f"the private key is not base64: {error}") from None
 
 
 def _with_pss_identifier(spki: bytes, pkcs8: bytes) -> bytes:
     """The library forgets that an RSA key is bound to PSS: put the identifier of the PKCS#8 text back."""
     if _RSA_PSS_OID not in pkcs8[:32]:
         return spki
-    # PrivateKeyInfo (RFC 5208 section 5): SEQUENCE { version, privateKeyAlgorithm, ... }; an RSA key of any
-    # useful size has a two-byte length there and in SubjectPublicKeyInfo.
+    # PrivateKeyInfo (RFC 5208 section 5): SEQUENCE { version, privateKeyAlgorithm, ... }.
     start = pkcs8.index(_RSA_PSS_OID) - 2
     identifier = pkcs8[start : start + 2 + pkcs8[start + 1]]
     body = identifier + spki[spki.index(_RSA) + len(_RSA) :]
-    return b"\x30\x82" + len(body).to_bytes(2, "big") + body
+    length = len(body)
+    if length < 0x80:
+        return bytes((0x30, length)) + body
+    size = (length.bit_length() + 7) // 8
+    return bytes((0x30, 0x80 | size)) + length.to_bytes(size, "big") + body
 
 
 def _schemes_of(public: PublicKey) -> tuple[str, ...]:
     """The TLS 1.3 schemes of a key, shortest hash first (stronger ones cost time and prove no more here)."""
     names = [row.name for row in SCHEMES.values() if row.handshake and row.key == public.kind]
-    if public.kind not in {"rsa", "rsa-pss"}:
+    if not isinstance(public, _RSAPublic):
         return tuple(names)
-    only = public._only if isinstance(public, _RSAPublic) else None
     fitting = []
     for name in names:
-        hash_name = SCHEMES[name].algorithm.hash
-        # RFC 8017 section 9.1.1: the encoded message holds hash, salt and two bytes more.
-        room = hash_name is not None and (public.bits - 1 + 7) // 8 >= 2 * HASHES[hash_name] + 2
-        if room and only in (None, hash_name):
+        algorithm = SCHEMES[name].algorithm
+        hash_name = cast("HashName", algorithm.hash)
+        room = _has_room(public.bits, algorithm.family, hash_name, algorithm.salt_length)
+        if room and public._only in (None, hash_name):
             fitting.append(name)
     return tuple(fitting)
