@@ -19,7 +19,7 @@ from mungos.lab.autopsy.objects import socket_address
 from mungos.lab.autopsy.proc import Stat, parse_stat
 from mungos.lab.autopsy.scene import mask_to_set, signals_in_words
 from mungos.lab.autopsy.system_calls import MACHINES, call_name, machine_of
-from mungos.lab.autopsy.tree import orphans
+from mungos.lab.autopsy.tree import orphans, parents_first
 from mungos.lab.autopsy.unix_peers import parse
 
 
@@ -273,3 +273,10 @@ def test_orphans_without_a_namespace() -> None:
     assert orphans(kept, [50], {50}, inner) == {60, 61}
     assert orphans(kept, [51, 50], {50}, inner) == {60, 61}
     assert orphans([seen(51, 7), seen(70, 1)], [51, 70], set(), {}) == frozenset()
+
+
+def test_a_chain_of_processes_may_be_as_long_as_it_likes() -> None:
+    chain = [Stat(pid, "x", "S", pid - 1, 1, 1, 0, 0.0, 1) for pid in range(5000, 1, -1)]
+    assert [each.pid for each in parents_first(chain)] == list(range(2, 5001))
+    circle = [Stat(2, "x", "S", 3, 1, 1, 0, 0.0, 1), Stat(3, "x", "S", 2, 1, 1, 0, 0.0, 1)]
+    assert len(parents_first(circle)) == 2

@@ -12,11 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mungos.lab.order import Order
-from mungos.lab.record import Line
 from mungos.lab.verdicts import Verdict
 from mungos.lab.watch import run
 from mungos.lab.watch.explanation import reading_meanwhile
-from mungos.lab.watch.output import KEPT_BYTES, KEPT_LINES, LINE_LIMIT, Kept, Splitter
+from mungos.lab.watch.output import KEPT_BYTES, KEPT_LINES, LINE_LIMIT, Kept, Splitter, readable
 from tests.lab.lab_watch_programs import checked, only, python, shell, texts
 
 
@@ -25,10 +24,10 @@ from tests.lab.lab_watch_programs import checked, only, python, shell, texts
 def test_lines_do_not_depend_on_how_the_bytes_came(parts: list[bytes]) -> None:
     data = b"".join(parts)
     splitter = Splitter("stdout")
-    got = [line for part in parts for line in splitter.feed(1.0, part)[0]] + splitter.finish()
+    got = [line for part in parts for line in splitter.feed(1.0, part)] + splitter.finish()
     whole = Splitter("stdout")
-    assert got == whole.feed(1.0, data)[0] + whole.finish()
-    assert [line.complete for line in got].count(True) == data.count(b"\n")
+    assert got == whole.feed(1.0, data) + whole.finish()
+    assert [readable(line).complete for line in got].count(True) == data.count(b"\n")
 
 
 def test_what_is_no_utf_8_stays_visible() -> None:
@@ -44,9 +43,9 @@ def test_a_huge_line_comes_in_pieces() -> None:
     text = "é" * LINE_LIMIT  # two bytes each
     data = b"x" + text.encode() + b"\n"
     found = [
-        line
+        readable(line)
         for place in range(0, len(data), 1000)
-        for line in splitter.feed(0.0, data[place : place + 1000])[0]
+        for line in splitter.feed(0.0, data[place : place + 1000])
     ]
     assert "".join(line.text for line in found) == "x" + text
     assert all(len(line.text.encode()) <= LINE_LIMIT for line in found)
@@ -61,11 +60,33 @@ def test_a_line_without_an_end_is_bounded() -> None:
 
 def test_lines_and_bytes_kept_are_bounded() -> None:
     kept = Kept()
-    kept.add([Line(0.0, "stdout", str(number)) for number in range(KEPT_LINES + 5)])
+    kept.add(0.0, "stdout", b"".join(b"%d\n" % number for number in range(KEPT_LINES + 5)))
     assert (len(kept.lines()), kept.dropped, kept.lines()[0].text) == (KEPT_LINES, 5, "5")
-    kept.add([Line(0.0, "stdout", "x" * (KEPT_BYTES // 2))] * 3)
+    for _ in range(3):
+        for _ in range(64):
+            kept.add(0.0, "stdout", b"x" * (KEPT_BYTES // 128) + b"\n")
     assert sum(len(line.text) for line in kept.lines()) <= KEPT_BYTES
-    assert len(kept.lines()) + kept.dropped == KEPT_LINES + 8
+    assert len(kept.lines()) + kept.dropped == KEPT_LINES + 5 + 3 * 64
+    for number in range(5 * KEPT_LINES):  # driblets of two streams without any end of line
+        kept.add(0.0, ("stdout", "stderr")[number % 2], b".")
+    assert len(kept.lines()) + kept.dropped <= KEPT_LINES + 5 + 3 * 64 + 2
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["stdout", "stderr"]), st.sampled_from([b"", b"a", b"b\n", b"\nc\nd"]))
+    )
+)
+def test_what_is_kept_is_what_came(parts: list[tuple[str, bytes]]) -> None:
+    kept = Kept()
+    for stream, data in parts:
+        kept.add(0.0, stream, data)
+    for name in ("stdout", "stderr"):
+        lines = [line for line in kept.lines() if line.stream == name]
+        text = "".join(line.text + "\n" * line.complete for line in lines)
+        assert text.encode() == b"".join(data for stream, data in parts if stream == name)
+    assert kept.dropped == 0
 
 
 def test_the_last_lines_are_kept_and_the_others_counted() -> None:

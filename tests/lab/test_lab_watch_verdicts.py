@@ -15,6 +15,7 @@ from mungos.lab.order import Order
 from mungos.lab.record import Line
 from mungos.lab.verdicts import Verdict
 from mungos.lab.watch import run
+from mungos.lab.watch.explanation import BUDGET, LEAST_BUDGET, dissect
 from tests.lab.lab_watch_programs import MARK, checked, mark, marked, only, python, shell, texts
 
 LONG = 30.0  # seconds: longer than any test may take
@@ -282,3 +283,17 @@ def test_the_platform_and_the_version() -> None:
     assert record.platform.machine == os.uname().machine
     assert record.platform.emulator is None
     assert record.version == mungos.__version__
+
+
+def test_who_is_late_to_explain_has_less_time_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    budgets: list[float] = []
+
+    def examine(_roots: list[int], *, budget: float, **_more: object) -> None:
+        budgets.append(budget)
+
+    monkeypatch.setattr("mungos.lab.autopsy.examine", examine)
+    before = os.getpriority(os.PRIO_PROCESS, 0)
+    for late in (0.0, 0.3, 9.0):
+        assert dissect(1, at=1.0, late=late, init="", own=frozenset(), emulated=False) == (None, "")
+    assert budgets == [BUDGET, BUDGET - 0.3, LEAST_BUDGET]
+    assert os.getpriority(os.PRIO_PROCESS, 0) == before

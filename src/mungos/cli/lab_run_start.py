@@ -28,6 +28,7 @@ def start(arguments: Sequence[str]) -> int | None:
     request = parse(arguments)
     if request is None:
         return None
+    _open_standard_streams()
     gc.disable()  # while modules are made there is no garbage; `work` switches it on before it runs something
     try:
         from mungos.cli.lab_run_work import Unusable, work  # noqa: PLC0415 - not for nothing
@@ -36,8 +37,19 @@ def start(arguments: Sequence[str]) -> int | None:
             return work(request)
         except Unusable:
             return None
+        except KeyboardInterrupt:  # before the command was started, or after it had ended
+            return 128 + 2
     finally:
         gc.enable()
+
+
+def _open_standard_streams() -> None:
+    """Who started us may have closed them; then the next file to be opened would be taken for one."""
+    while True:
+        number = os.open(os.devnull, os.O_RDWR)
+        if number > 2:
+            os.close(number)
+            return
 
 
 def leave(status: int) -> NoReturn:
@@ -49,7 +61,8 @@ def leave(status: int) -> NoReturn:
     """
     for stream in (sys.stdout, sys.stderr):
         try:
-            stream.flush()
+            if stream is not None:
+                stream.flush()
         except (OSError, ValueError):
             continue  # nobody reads it
     os._exit(status)

@@ -11,16 +11,22 @@ from mungos.lab.order import Order
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mungos.lab.record import Line, Record
+    from mungos.cli.lab_run_paper import Paper
+    from mungos.lab.record import Record
+    from mungos.lab.watch.passing import Passage
 
 __all__ = ["Unusable", "work"]
 
 STANDARD_OUTPUT = 1
 STANDARD_ERROR = 2
 MOST_PROCESSORS = 32
+MOST_PATIENCE = 10.0  # seconds for a reader of the output that takes nothing
+LAST_PATIENCE = 60.0  # for one of what the lab itself says: no clock runs any more
 
 _open: list[object] = []
 """Histories that stay open until the process ends."""
+_deaf: list[str] = []
+"""Why standard error takes nothing any more: it is not waited for twice."""
 
 
 class Unusable(Exception):
@@ -52,18 +58,18 @@ def work(request: Request) -> int:
     for order in orders:
         if len(orders) > 1 and not request.quiet:
             _say(f"mungos lab: on {order.processor}:\n")
-        output = None if request.quiet else _Output(request.timestamps)
+        passage = None if request.quiet else _passage(request, order)
         try:
-            record = run(order, None if output is None else output.take)
+            record = run(order, None, passage)
         except Stopped as error:
+            _end(passage)
             _say(f"mungos lab: {error}; what it ran was ended\n")
             return 128 + error.number
         except OSError as error:
+            _end(passage)
             _say(f"mungos lab: it could not be watched: {error}\n")
             return 127
-        finally:
-            if output is not None:
-                output.end()
+        _end(passage)
         if request.name:
             from dataclasses import replace  # noqa: PLC0415 - most runs have none
 
@@ -71,9 +77,11 @@ def work(request: Request) -> int:
         runs.append(record)
         _tell(record)
     if len(runs) > 1:
-        from mungos.lab.reports.terminal import print_matrix  # noqa: PLC0415 - brings rich
+        from mungos.lab.reports.terminal import console_for, print_matrix  # noqa: PLC0415 - brings rich
 
-        print_matrix(runs)
+        paper = _paper()
+        print_matrix(runs, console_for(paper))
+        _say(paper.getvalue())
     kept = _keep(request, history, runs)
     return next((record.exit_status for record in runs if record.exit_status), kept)
 
@@ -151,53 +159,29 @@ def _order(request: Request, processor: str) -> Order:
     )
 
 
-class _Output:
-    """Passes the command's output on, as it is; with its time before each line, if that was asked for.
+def _passage(request: Request, order: Order) -> Passage:
+    """Where the output goes: a reader that stops reading is waited for while no clock is near."""
+    from mungos.lab.watch.passing import Passage  # noqa: PLC0415 - not for the quiet
 
-    Args:
-        timed: with times.
-    """
+    patience = MOST_PATIENCE if order.idle_ok else min(MOST_PATIENCE, order.stall * order.factor / 4)
+    return Passage(
+        {"stdout": STANDARD_OUTPUT, "terminal": STANDARD_OUTPUT, "stderr": STANDARD_ERROR},
+        patience,
+        timed=request.timestamps,
+    )
 
-    __slots__ = ("_gone", "_last", "_timed")
 
-    def __init__(self, timed: bool) -> None:
-        self._timed = timed
-        self._gone: set[int] = set()
-        self._last: dict[int, bool] = {}  # whether what was written last ended a line
-
-    def take(self, line: Line) -> None:
-        """Write a line to the stream that it came from."""
-        target = STANDARD_ERROR if line.stream == "stderr" else STANDARD_OUTPUT
-        text = line.text + "\n" if line.complete else line.text
-        if self._timed and self._last.get(target, True):
-            text = f"{line.at:9.3f} {'! ' if line.stream == 'stderr' else '  '}{text}"
-        if text:
-            self._last[target] = line.complete
-            self._write(target, text.encode("utf-8", "surrogateescape"))
-
-    def end(self) -> None:
-        """The lab's own lines begin at the beginning of a line, if both go to one terminal."""
-        if not self._last.get(STANDARD_OUTPUT, True) and os.isatty(STANDARD_OUTPUT):
-            self._write(STANDARD_OUTPUT, b"\n")
-        if not self._last.get(STANDARD_ERROR, True):
-            self._write(STANDARD_ERROR, b"\n")
-
-    def _write(self, target: int, data: bytes) -> None:
-        if target in self._gone:
-            return
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[os.write(target, view) :]
-        except BlockingIOError:
-            # Somebody else made it non-blocking; whoever reads it is only slow.
-            import select  # noqa: PLC0415 - the exception
-
-            select.select([], [target], [])
-            self._write(target, bytes(view))
-        except OSError:
-            # Whoever read it has gone: no reason to stop watching, nor for another verdict.
-            self._gone.add(target)
+def _end(passage: Passage | None) -> None:
+    """The lab's own lines begin at the beginning of a line, if both go to one terminal."""
+    if passage is None:
+        return
+    if os.isatty(STANDARD_OUTPUT):
+        passage.line_start("stdout")
+    passage.line_start("stderr")
+    told = passage.finish()
+    passage.close()
+    for each in told:
+        _say(f"mungos lab: {each}\n")
 
 
 def _tell(record: Record) -> None:
@@ -207,9 +191,11 @@ def _tell(record: Record) -> None:
         where = "" if record.order.processor == "native" else f" on {record.order.processor}"
         _say(f"mungos lab: {record.verdict.value}{where} in {duration(took(record))}\n")
         return
-    from mungos.lab.reports.terminal import print_report  # noqa: PLC0415 - brings rich
+    from mungos.lab.reports.terminal import console_for, print_report  # noqa: PLC0415 - brings rich
 
-    print_report(record)
+    paper = _paper()
+    print_report(record, console_for(paper))
+    _say(paper.getvalue())
 
 
 def _keep(request: Request, history: str, runs: list[Record]) -> int:
@@ -242,9 +228,23 @@ def _keep(request: Request, history: str, runs: list[Record]) -> int:
     return status
 
 
+def _paper() -> Paper:
+    from mungos.cli.lab_run_paper import Paper  # noqa: PLC0415 - what passes says one line
+
+    return Paper(_encoding(), terminal=os.isatty(STANDARD_ERROR))
+
+
+def _encoding() -> str:
+    return sys.stderr.encoding if sys.stderr is not None else "utf-8"  # it was closed from the beginning
+
+
 def _say(text: str) -> None:
-    try:
-        sys.stderr.write(text)
-        sys.stderr.flush()
-    except OSError:
-        pass  # nobody reads it
+    """Write it to standard error; a reader that takes nothing is not waited for without limit."""
+    from mungos.lab.watch.passing import Passage  # noqa: PLC0415 - not before the command was started
+
+    if _deaf:
+        return
+    passage = Passage({"stderr": STANDARD_ERROR}, LAST_PATIENCE)
+    passage.take(0.0, "stderr", text.encode(_encoding(), "backslashreplace"))
+    _deaf.extend(passage.finish())
+    passage.close()

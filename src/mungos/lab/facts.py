@@ -97,6 +97,7 @@ class Descriptor:
     epoll: tuple[EpollEntry, ...] = ()
     eventfd: int | None = None  # its counter
     timer: Timer | None = None
+    name_only: bool = False  # there was no time, or there are too many, for more than kind and target
 
 
 @dataclass(frozen=True, slots=True)

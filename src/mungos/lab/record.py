@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mungos.lab.order import Order
+from mungos.lab.plain import dataclass
 from mungos.lab.verdicts import Verdict
 
 TYPE_CHECKING = False

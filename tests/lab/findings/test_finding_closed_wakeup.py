@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mungos.lab.findings.rules.closed_wakeup import RULE
 from tests.lab.findings.scenes import (
     case,
@@ -38,3 +40,12 @@ def test_near_misses() -> None:
     assert not found(RULE, case(process(thread("epoll_wait", 5, timeout=1.0), descriptors=[epoll(5)])))
     # Its descriptors could not be seen.
     assert not found(RULE, case(process(thread("read", 7))))
+
+
+def test_what_is_known_by_name_only_proves_nothing() -> None:
+    bare = replace(epoll(5), name_only=True)
+    assert not found(RULE, case(process(thread("epoll_wait", 5), descriptors=[bare])))
+    # The list of descriptors was cut short: number 7 may be open.
+    scene = process(thread("read", 7), descriptors=[plain(3)])
+    assert found(RULE, case(scene))
+    assert not found(RULE, case(replace(scene, descriptors_open=5)))

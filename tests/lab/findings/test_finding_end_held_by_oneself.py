@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from mungos.lab.findings.rules import lost_wakeup
 from mungos.lab.findings.rules.end_held_by_oneself import RULE
 from tests.lab.findings.scenes import (
     case,
@@ -9,6 +12,8 @@ from tests.lab.findings.scenes import (
     found,
     pipe,
     process,
+    signals,
+    stack,
     thread,
     unix_pair,
 )
@@ -21,6 +26,30 @@ def test_a_pipe_whose_writer_is_the_reader() -> None:
     assert (
         len(found(RULE, case(process(thread("recvfrom", 3), descriptors=unix_pair((100, 3), (100, 4)))))) == 1
     )
+
+
+def test_a_handler_might_write_to_it() -> None:
+    (finding,) = found(
+        RULE, case(process(thread("read", 3), descriptors=pipe(3, 4), signals=signals(caught=[15])))
+    )
+    assert finding.certainty == "likely"
+
+
+def test_who_holds_it_is_not_known_for_certain() -> None:
+    whole = process(thread("read", 3), descriptors=pipe(3, 4))
+    (finding,) = found(RULE, case(replace(whole, descriptors_open=30)))
+    assert finding.certainty == "likely"
+
+
+def test_a_queue_has_no_end() -> None:
+    frames = stack(
+        "Connection._recv (multiprocessing/connection.py:395)\nQueue.get (multiprocessing/queues.py:103)"
+    )
+    scene = case(process(thread("read", 3), descriptors=pipe(3, 4), stacks=[frames]))
+    assert not found(RULE, scene)
+    (finding,) = found(lost_wakeup.RULE, scene)
+    assert finding.certainty == "certain"
+    assert finding.waits_for == "Queue.get"
 
 
 def test_near_misses() -> None:

@@ -17,7 +17,7 @@ from tests.lab.findings.scenes import (
 
 def test_a_short_sleep_again_and_again() -> None:
     trace = stack("<module> (a.py:3)")
-    (finding,) = found(RULE, case(process(thread("clock_nanosleep", timeout=0.05), stacks=[trace])))
+    (finding,) = found(RULE, case(process(thread("clock_nanosleep", 1, 0, timeout=0.05), stacks=[trace])))
     assert "0.05 s" in finding.title
     assert "a.py:3" in finding.title
 
@@ -30,5 +30,5 @@ def test_near_misses() -> None:
     assert not found(
         RULE, case(process(thread("read", 3), thread("futex", timeout=0.5, tid=101), stacks=[helper]))
     )
-    quick = case(process(thread("clock_nanosleep", timeout=0.05)), verdict=Verdict.SPINNING)
+    quick = case(process(thread("clock_nanosleep", 1, 0, timeout=0.05)), verdict=Verdict.SPINNING)
     assert not found(RULE, quick)

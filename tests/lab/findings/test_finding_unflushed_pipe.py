@@ -17,6 +17,7 @@ from tests.lab.findings.scenes import (
     pipe,
     plain,
     process,
+    stack,
     thread,
 )
 
@@ -46,6 +47,13 @@ def test_a_program_that_aborted() -> None:
     scene = case(verdict=Verdict.FAILED, status=134, lines=[line("all is well")])
     (finding,) = found(RULE, scene)
     assert any("signal 6" in text for text in finding.evidence)
+
+
+def test_who_has_nothing_to_say_is_not_suspected() -> None:
+    for executable in ("/usr/bin/sleep", "/bin/bash"):
+        assert not found(RULE, case(process(thread("pause"), descriptors=[WRITER], executable=executable)))
+    waits = stack("Event.wait (threading.py:3)\n<module> (a.py:4)")
+    assert not found(RULE, case(process(thread("futex"), descriptors=[WRITER], stacks=[waits])))
 
 
 def test_near_misses() -> None:

@@ -16,6 +16,7 @@ from mungos.lab.facts import Descriptor, EpollEntry, Holder, Pipe, Socket, Timer
 __all__ = ["Surroundings", "describe_all", "kind_of"]
 
 MOST_IN_FULL = 512  # descriptors of one process
+MOST_URGENT = 64  # descriptors that threads wait on, of one process
 MOST_POLLED = 256  # entries of epoll sets that are asked whether they are ready
 MOST_ENTRIES_KEPT = 4096  # of one epoll set
 _ANONYMOUS = {
@@ -90,26 +91,28 @@ def describe_all(
         pid: whose.
         entries: as found.
         about: the rest of the tree and its networks.
-        first: those in which system calls wait: in full, wherever they stand.
-        until: instant (monotonic) from which on none is described in full any more.
+        first: those in which system calls wait: before all others, and in full however late it is.
+        until: instant (monotonic) from which on none of the others is described in full any more.
     """
     wanted = {entry.number for entry in entries[:MOST_IN_FULL]} | first
+    urgent = set(sorted(first)[:MOST_URGENT])
     found: list[Descriptor] = []
     short = 0
     polled = 0
     kinds = {entry.number: kind_of(entry) for entry in entries}
     with Lender(pid) as lender:
-        for entry in entries:
-            if entry.number not in wanted or time.monotonic() > until:
+        for entry in sorted(entries, key=lambda each: each.number not in urgent):
+            late = entry.number not in urgent and time.monotonic() > until
+            if late or entry.number not in wanted:
                 short += 1
-                found.append(Descriptor(entry.number, kinds[entry.number], entry.target))
+                found.append(Descriptor(entry.number, kinds[entry.number], entry.target, name_only=True))
                 continue
             each = _in_full(pid, entry, kinds[entry.number], about, lender)
             if each.epoll and polled < MOST_POLLED:
                 each = replace(each, epoll=_with_readiness(each.epoll, kinds, lender, MOST_POLLED - polled))
                 polled += len(each.epoll)
             found.append(each)
-    return tuple(found), short
+    return tuple(sorted(found, key=lambda each: each.number)), short
 
 
 def _in_full(pid: int, entry: Entry, kind: str, about: Surroundings, lender: Lender) -> Descriptor:

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Mapping, Sequence
 
 from mungos.lab.facts import Descriptor, Holder, Pipe, Socket
+from mungos.lab.naming import brief
 
 __all__ = ["descriptor_in_words", "holders_in_words", "set_in_words", "socket_address"]
 
@@ -19,7 +20,7 @@ def holders_in_words(holders: Sequence[Holder], pid: int) -> str:
     named: dict[int, str] = {}
     for holder in holders:
         own = f"itself (descriptor {holder.descriptor})"
-        named.setdefault(holder.pid, own if holder.pid == pid else f"{holder.pid} ({holder.command})")
+        named.setdefault(holder.pid, own if holder.pid == pid else f"{holder.pid} ({brief(holder.command)})")
     shown = list(named.values())
     more = f" and {len(shown) - MOST_NAMED} more" if len(shown) > MOST_NAMED else ""
     return ", ".join(shown[:MOST_NAMED]) + more

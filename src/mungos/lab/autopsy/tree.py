@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from mungos.lab.autopsy.proc import Stat, names, stat_of, status_of
 
-__all__ = ["find", "inner_of", "orphans", "zombies_by_parent"]
+__all__ = ["find", "inner_of", "orphans", "parents_first", "zombies_by_parent"]
 
 
 def find(roots: Sequence[int], own: Collection[int]) -> tuple[list[Stat], list[Stat]]:
@@ -30,23 +30,26 @@ def find(roots: Sequence[int], own: Collection[int]) -> tuple[list[Stat], list[S
         seen.add(each.pid)
         (left_out if each.pid in own else kept).append(each)
         waiting += children.get(each.pid, [])
-    return _parents_first(kept), left_out
+    return parents_first(kept), left_out
 
 
-def _parents_first(found: list[Stat]) -> list[Stat]:
+def parents_first(found: list[Stat]) -> list[Stat]:
+    """The processes in an order in which each comes after its parent."""
     # A root may stand below another one: breadth first alone would show it before its parent.
     inside = {each.pid for each in found}
     depth: dict[int, int] = {}
     by_number = {each.pid: each for each in found}
-
-    def depth_of(each: Stat) -> int:
-        if each.pid not in depth:
-            depth[each.pid] = 0  # a circle can't be, but a torn snapshot may look like one
-            if each.parent in inside and each.parent != each.pid:
-                depth[each.pid] = depth_of(by_number[each.parent]) + 1
-        return depth[each.pid]
-
-    return sorted(found, key=lambda each: (depth_of(each), each.started, each.pid))
+    for each in found:
+        chain: list[int] = []
+        pid = each.pid
+        while pid in inside and pid not in depth:
+            depth[pid] = 0  # a circle can't be, but a torn snapshot may look like one
+            chain.append(pid)
+            pid = by_number[pid].parent
+        below = depth[pid] + 1 if pid in depth and pid not in chain else 0
+        for number in reversed(chain):
+            depth[number], below = below, below + 1
+    return sorted(found, key=lambda each: (depth[each.pid], each.started, each.pid))
 
 
 def orphans(

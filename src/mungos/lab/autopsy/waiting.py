@@ -18,6 +18,7 @@ from mungos.lab.autopsy.scene import (
     timespec,
 )
 from mungos.lab.facts import EpollEntry, SystemCall
+from mungos.lab.naming import brief
 
 __all__ = ["arguments_of", "describe", "descriptors_named"]
 
@@ -169,7 +170,7 @@ def _lock_holder(scene: Scene) -> str:
 def _relative(scene: Scene, outer: int) -> str:
     for each in scene.relatives:
         if each.outer == outer:
-            return f"{outer} ({each.command})"
+            return f"{outer} ({brief(each.command)})"
     return f"process {outer}"
 
 
@@ -319,7 +320,7 @@ def _child(scene: Scene, inner: int) -> Words:
     for each in scene.relatives:
         if len(each.inner) > scene.level and each.inner[scene.level] == inner:
             state = ", which has ended" if each.state == "Z" else ""
-            return Words(f"for child {each.outer} ({each.command}){state}", None, True)
+            return Words(f"for child {each.outer} ({brief(each.command)}){state}", None, True)
     return Words(f"for child {inner}, which is not in the tree", None, True)
 
 
@@ -327,7 +328,7 @@ def _any_child(scene: Scene, what: str) -> Words:
     children = [each for each in scene.relatives if each.parent == scene.pid and each.state != "Z"]
     if not children:
         return Words(f"for {what}; none runs", None, True)
-    shown = ", ".join(f"{each.outer} ({each.command})" for each in children[:4])
+    shown = ", ".join(f"{each.outer} ({brief(each.command)})" for each in children[:4])
     more = f" and {len(children) - 4} more" if len(children) > 4 else ""
     return Words(f"for {what}: {shown}{more}", None, True)
 

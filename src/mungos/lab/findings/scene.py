@@ -13,7 +13,7 @@ from mungos.lab.facts import Descriptor, Holder, Process, Socket, Thread
 from mungos.lab.findings import calls
 from mungos.lab.findings.contract import Case
 
-__all__ = ["Scene", "Wait", "scene_of"]
+__all__ = ["Scene", "Wait", "scene_of", "seen_whole"]
 
 _WHOLE = 1 << 32
 
@@ -66,6 +66,16 @@ class Scene:
             key = (each.socket.local, each.socket.remote)
             self._by_address.setdefault(key, []).append((process, each, each.socket))
 
+    @property
+    def whole(self) -> bool:
+        """Whether every holder of a pipe or socket is known; else "nobody else has it" is only likely."""
+        autopsy = self.case.autopsy
+        return (
+            autopsy is not None
+            and not autopsy.missing
+            and all(seen_whole(process) for process in self.living())
+        )
+
     def living(self) -> Iterator[Process]:
         """Its processes, those that have ended and wait for their parent left out."""
         return (process for process in self.processes.values() if process.state not in "ZX")
@@ -89,7 +99,7 @@ class Scene:
         if each.pipe is not None:
             end = "write" if each.pipe.end == "read" else "read"
             ends = () if each.pipe.end == "both" else self._ends.get((each.pipe.inode, end), ())
-            return tuple(dict.fromkeys((*each.pipe.others, *ends)))
+            return _once((*each.pipe.others, *ends))
         if each.socket is not None:
             shared = {
                 (held.pid, held.descriptor) for held in (*self.sharing(each.socket), *each.socket.sharers)
@@ -98,7 +108,7 @@ class Scene:
             pairs = [Holder(p.pid, d.number, p.command) for p, d, _ in self.pairs(each.socket)]
             if not others and not pairs and not each.socket.peer_known:
                 pairs = self._guessed(each.socket)
-            return tuple(dict.fromkeys((*others, *pairs)))
+            return _once((*others, *pairs))
         return ()
 
     def _guessed(self, socket: Socket) -> list[Holder]:
@@ -207,6 +217,21 @@ class Scene:
             seen |= front
             level += bool(front)
         return level
+
+
+def seen_whole(process: Process) -> bool:
+    """Whether all of a process's descriptors are known, at least by name."""
+    return bool(process.descriptors or process.executable) and process.descriptors_open <= len(
+        process.descriptors
+    )
+
+
+def _once(some: Iterable[Holder]) -> tuple[Holder, ...]:
+    """Each descriptor once, whatever its holder's command is called."""
+    found: dict[tuple[int, int], Holder] = {}
+    for each in some:
+        found.setdefault((each.pid, each.descriptor), each)
+    return tuple(found.values())
 
 
 def _paired(inodes: Iterable[int]) -> dict[int, int]:

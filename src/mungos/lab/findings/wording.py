@@ -7,12 +7,12 @@ from collections.abc import Iterable
 from mungos.lab.facts import Holder, Process, Socket, Thread
 from mungos.lab.findings import calls, stacks
 from mungos.lab.findings.contract import Case
+from mungos.lab.naming import brief
 from mungos.lab.record import Finding
 from mungos.lab.verdicts import Verdict
 
 __all__ = ["amount", "found", "holders", "hung", "listing", "quiet_since", "signal_name", "stands", "who"]
 
-_MAX_COMMAND = 60  # characters of a command line in a sentence
 _IDLE_CPU = 0.01  # share of one CPU below which a tree counts as idle
 
 _SIGNALS = {
@@ -39,8 +39,7 @@ def hung(case: Case) -> bool:
 
 def command(text: str) -> str:
     """A command line, cut to a sentence's length."""
-    line = " ".join(text.split())
-    return line if len(line) <= _MAX_COMMAND else line[: _MAX_COMMAND - 1] + "…"
+    return brief(text)
 
 
 def who(process: Process, thread: Thread | None = None) -> str:
@@ -55,8 +54,8 @@ def who(process: Process, thread: Thread | None = None) -> str:
 
 def holders(some: Iterable[Holder], limit: int = 4) -> str:
     """`812 (sleep 1000) by descriptor 5 and 813 (sh) by descriptor 1`."""
-    unique = sorted({(each.pid, each.descriptor, each.command) for each in some})
-    texts = [f"{pid} ({command(line)}) by descriptor {number}" for pid, number, line in unique]
+    unique = sorted({(each.pid, each.descriptor): each.command for each in some}.items())
+    texts = [f"{pid} ({command(line)}) by descriptor {number}" for (pid, number), line in unique]
     return listing(texts, limit) or "nobody"
 
 

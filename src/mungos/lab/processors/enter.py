@@ -207,11 +207,18 @@ def _complain(text: str, status: int) -> NoReturn:
 
 
 def _become(command: Sequence[str], variables: dict[str, str], where: str) -> NoReturn:
-    try:
-        os.execvpe(command[0], list(command), variables)  # noqa: S606 - what it is for
-    except OSError as error:
-        found = error.errno not in (errno.ENOENT, errno.ENOTDIR)
-        _complain(f"can't run {command[0]} {where}: {error.strerror}", REFUSED if found else NOT_FOUND)
+    # By hand: os.execvpe imports a module, and those of this Python are out of reach by now.
+    name = command[0]
+    folders = [""] if "/" in name else [f"{folder}/" for folder in variables["PATH"].split(":")]
+    refused = OSError(errno.ENOENT, os.strerror(errno.ENOENT))
+    for folder in folders:
+        try:
+            os.execve(folder + name, list(command), variables)  # noqa: S606 - what it is for
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
+                refused = error
+    missing = refused.errno == errno.ENOENT
+    _complain(f"can't run {name} {where}: {refused.strerror}", NOT_FOUND if missing else REFUSED)
 
 
 def by_proot(

@@ -87,4 +87,5 @@ def describe_timers(process: Process) -> list[str]:
         lines.append(
             f"{timer.kind} {when}" + (f", every {duration(timer.interval)}" if timer.interval else "")
         )
-    return lines or ["no timer armed"]
+    unseen = process.real_timer is None or any(thread.call is None for thread in process.threads)
+    return lines or ["no timer armed" + (", as far as can be seen" if unseen else "")]

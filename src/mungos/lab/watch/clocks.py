@@ -86,8 +86,8 @@ class Clocks:
         return planned
 
     def near(self, now: float) -> bool:
-        """Whether half of the time is over that any of them gives."""
-        return now > self._deadline / 2 or (not self._idle_ok and now - self._output > self._stall / 2)
+        """Whether a part of the time is over that any of them gives."""
+        return now > self._deadline / 2 or (not self._idle_ok and now - self._output > self._stall / 4)
 
     @property
     def deadline(self) -> float:

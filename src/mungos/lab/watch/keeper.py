@@ -15,13 +15,11 @@ What the keeper and the guard have to say are lines on one pipe to the lab:
 
 from __future__ import annotations
 
-import marshal
 import os
 import select
 import signal
 import time
 from types import FrameType
-from typing import NoReturn
 
 from mungos.lab.watch.namespaces import (
     Refused,
@@ -33,9 +31,14 @@ from mungos.lab.watch.namespaces import (
     set_name,
     subreaper,
 )
+from mungos.lab.watch.plan import Plan
 from mungos.lab.watch.tree import below, send
 
-__all__ = ["Plan", "main"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn  # whose import would take as long as Python's own start
+
+__all__ = ["main"]
 
 _FORWARDED = (
     signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
@@ -45,57 +48,6 @@ _LAST_WAIT = 10.0  # seconds after SIGKILL before a process is called unkillable
 _ROUND = 0.01  # seconds between looks at a tree that is being ended
 _LOOK = 500  # milliseconds between looks at who the parent is
 _FREEZES = 20  # rounds of stopping a tree that goes on growing, before it is killed as it is
-
-
-class Plan:
-    """What the lab hands to its keeper.
-
-    Args:
-        command: program and arguments.
-        environment: all of the command's.
-        directory: where it runs; None for the lab's own.
-        isolated: in namespaces of its own.
-        private: its network namespace is its own as well.
-        pid1: it is process 1 of its namespace.
-        terminal: the first of `streams` is a terminal, and becomes the controlling one.
-        streams: descriptors of its standard input, output and error.
-        status: descriptor for the keeper's lines.
-        lifeline: descriptor that ends when the lab does.
-        lab: process number of the lab.
-        workspace: the run's own directory, to be removed when the lab could not do it.
-    """
-
-    __slots__ = (
-        "command", "directory", "environment", "isolated", "lab", "lifeline", "pid1", "private", "status",
-        "streams", "terminal", "workspace",
-    )  # fmt: skip
-
-    def __init__(
-        self, command: list[bytes], environment: dict[bytes, bytes], directory: bytes | None, *,
-        isolated: bool, private: bool, pid1: bool, terminal: bool, streams: tuple[int, int, int],
-        status: int, lifeline: int, lab: int, workspace: bytes,
-    ) -> None:  # fmt: skip
-        self.command = command
-        self.environment = environment
-        self.directory = directory
-        self.isolated = isolated
-        self.private = private
-        self.pid1 = pid1
-        self.terminal = terminal
-        self.streams = streams
-        self.status = status
-        self.lifeline = lifeline
-        self.lab = lab
-        self.workspace = workspace
-
-    def pack(self) -> bytes:
-        """As bytes that the same interpreter reads."""
-        return marshal.dumps({name: getattr(self, name) for name in self.__slots__})
-
-    @classmethod
-    def unpack(cls, data: bytes) -> Plan:
-        """From `pack`."""
-        return cls(**marshal.loads(data))  # noqa: S302 - from the lab itself, by a descriptor of its own
 
 
 def main(descriptor: int) -> NoReturn:

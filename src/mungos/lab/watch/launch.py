@@ -6,9 +6,8 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 
-from mungos.lab.watch.keeper import Plan
+from mungos.lab.watch.plan import Plan
 
 __all__ = ["Running", "launch"]
 
@@ -17,7 +16,6 @@ _ROWS, _COLUMNS = 24, 80  # of a terminal
 _PIECE = 65536  # bytes of the keeper's lines at a time
 
 
-@dataclass(slots=True)
 class Running:
     """A keeper and what is known from it.
 
@@ -38,22 +36,28 @@ class Running:
         remarks: lines that are none of these, from a keeper in trouble.
     """
 
-    keeper: int
-    handle: int
-    status: int
-    lifeline: int
-    streams: dict[str, int]
-    guard: int = 0
-    began: float | None = None
-    refused: str = ""
-    failed: str = ""
-    ended: int | None = None
-    ended_at: float = 0.0
-    cpu: float = 0.0
-    empty: bool = False
-    remarks: str = ""
-    reaped: bool = False
-    _rest: bytes = b""
+    __slots__ = (
+        "_rest", "began", "cpu", "empty", "ended", "ended_at", "failed", "guard", "handle", "keeper",
+        "lifeline", "reaped", "refused", "remarks", "status", "streams",
+    )  # fmt: skip
+
+    def __init__(self, keeper: int, handle: int, status: int, lifeline: int, streams: dict[str, int]) -> None:
+        self.keeper = keeper
+        self.handle = handle
+        self.status = status
+        self.lifeline = lifeline
+        self.streams = streams
+        self.guard = 0
+        self.began: float | None = None
+        self.refused = ""
+        self.failed = ""
+        self.ended: int | None = None
+        self.ended_at = 0.0
+        self.cpu = 0.0
+        self.empty = False
+        self.remarks = ""
+        self.reaped = False
+        self._rest = b""
 
     def listen(self) -> bool:
         """Take in what the keeper says now; whether it may say more."""

@@ -14,6 +14,10 @@ from mungos.lab.verdicts import Verdict, exit_status
 from mungos.lab.watch.stopping import Stopped, StopSignals
 from mungos.lab.watch.watching import attempt
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mungos.lab.watch.passing import Passage
+
 __all__ = ["run"]
 
 _DEBIAN_NAMES = {  # of os.uname().machine
@@ -22,12 +26,15 @@ _DEBIAN_NAMES = {  # of os.uname().machine
 }  # fmt: skip
 
 
-def run(order: Order, on_line: Callable[[Line], None] | None = None) -> Record:
+def run(
+    order: Order, on_line: Callable[[Line], None] | None = None, passage: Passage | None = None
+) -> Record:
     """Run a command under watch; when this returns or raises, nothing of it is left.
 
     Args:
         order: the command, its clocks and surroundings.
-        on_line: gets every line of output as it comes.
+        on_line: gets every line of output as it comes. It must not wait: the clocks stand still meanwhile.
+        passage: passes the output on as bytes, and never waits.
 
     Returns:
         The record. A command that can't be started is a verdict, too, and `Attempt.problem` says why.
@@ -55,7 +62,11 @@ def run(order: Order, on_line: Callable[[Line], None] | None = None) -> Record:
     try:
         with StopSignals() as stops:
             while True:
-                attempts.append(attempt(order, command, environment, workspace, on_line, stops))
+                attempts.append(
+                    attempt(
+                        order, command, environment, workspace, on_line=on_line, passage=passage, stops=stops
+                    )
+                )
                 if stops.number:
                     raise Stopped(stops.number)
                 if (

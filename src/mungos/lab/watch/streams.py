@@ -8,7 +8,11 @@ import time
 from collections.abc import Callable
 
 from mungos.lab.record import Line
-from mungos.lab.watch.output import KEPT_LINES, Kept, Splitter
+from mungos.lab.watch.output import Kept, Splitter, readable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mungos.lab.watch.passing import Passage
 
 __all__ = ["Streams"]
 
@@ -23,6 +27,7 @@ class Streams:
     Args:
         descriptors: by name. They stay the caller's to close.
         on_line: gets every line as it comes.
+        passage: gets every byte as it comes.
 
     Attributes:
         began: when the command was started, on the monotonic clock: what the lines' times count from.
@@ -31,13 +36,19 @@ class Streams:
     """
 
     __slots__ = (
-        "_aside", "_collected", "_kept", "_on_line", "_open", "_splitters", "began", "last", "total",
+        "_aside", "_collected", "_kept", "_on_line", "_open", "_passage", "_rest", "_splitters", "began",
+        "last", "total",
     )  # fmt: skip
 
-    def __init__(self, descriptors: dict[str, int], on_line: Callable[[Line], None] | None) -> None:
+    def __init__(
+        self, descriptors: dict[str, int], on_line: Callable[[Line], None] | None,
+        passage: Passage | None = None,
+    ) -> None:  # fmt: skip
         self._open = {descriptor: name for name, descriptor in descriptors.items()}
         self._splitters = {name: Splitter(name) for name in descriptors}
         self._on_line = on_line
+        self._passage = passage
+        self._rest = False
         self._kept = Kept()
         self._aside: list[tuple[float, str, bytes]] = []
         self._collected = 0
@@ -48,6 +59,12 @@ class Streams:
     def open(self) -> list[int]:
         """Descriptors whose end was not seen yet."""
         return list(self._open)
+
+    def held(self) -> list[int]:
+        """Those that are not read for now: what was read of them is still to be passed on."""
+        if self._passage is None or self._rest:
+            return []
+        return [number for number, name in self._open.items() if self._passage.held(name)]
 
     def read(self, descriptor: int) -> bool:
         """Take in what is there, up to a limit; whether anything was."""
@@ -81,21 +98,17 @@ class Streams:
         at = max(0.0, now - self.began)
         self.total += len(data)
         self.last = at
-        # Lines that nobody hears of and that would not be kept need not be made.
-        most = KEPT_LINES if self._on_line is None else len(data)
-        lines, spared = self._splitters[name].feed(at, data, most)
-        self._kept.dropped += spared
-        self._hand_on(lines)
-
-    def _hand_on(self, lines: list[Line]) -> None:
-        self._kept.add(lines)
+        if self._passage is not None:
+            self._passage.take(at, name, data)
+        self._kept.add(at, name, data)
         if self._on_line is not None:
-            for each in lines:
-                self._on_line(each)
+            for each in self._splitters[name].feed(at, data):
+                self._on_line(readable(each))
 
     def silence(self) -> None:
         """Hand on no more lines."""
         self._on_line = None
+        self._passage = None
 
     def collect(self) -> None:
         """Take in all that is there, but hand nothing on yet: this may be called between any two steps."""
@@ -114,15 +127,20 @@ class Streams:
         for now, name, data in aside:
             self._take(now, name, data)
 
+    def take_rest(self) -> None:
+        """Who wrote is gone: what is left comes to an end, and need not be held."""
+        self._rest = True
+
     def finish(self) -> None:
         """Nothing more comes: lines without an end are lines."""
-        for each in self._splitters.values():
-            self._hand_on(each.finish())
+        if self._on_line is not None:
+            for splitter in self._splitters.values():
+                for each in splitter.finish():
+                    self._on_line(readable(each))
 
     def lines(self) -> tuple[Line, ...]:
         """What is kept, with what has begun of a line."""
-        begun = [line for each in self._splitters.values() for line in each.unfinished()]
-        return self._kept.lines() + tuple(begun)
+        return self._kept.lines()
 
     @property
     def dropped(self) -> int:

@@ -12,7 +12,6 @@ from mungos.lab.order import Order
 from mungos.lab.record import Attempt, Finding, Line
 from mungos.lab.verdicts import Verdict
 from mungos.lab.watch.clocks import Clocks
-from mungos.lab.watch.explanation import dissect, reading_meanwhile, reason, warm_up
 from mungos.lab.watch.launch import Running, launch
 from mungos.lab.watch.meter import Look, Meter, Samples
 from mungos.lab.watch.stopping import StopSignals
@@ -22,6 +21,7 @@ from mungos.lab.watch.tree import Seen, below, command_of, marked, see, send
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mungos.lab.facts import Autopsy
+    from mungos.lab.watch.passing import Passage
 
 __all__ = ["attempt"]
 
@@ -37,7 +37,7 @@ _FREEZES = 20  # rounds of stopping a tree that goes on growing, before it is ki
 
 def attempt(
     order: Order, command: tuple[str, ...], environment: Mapping[str, str], workspace: str,
-    on_line: Callable[[Line], None] | None, stops: StopSignals,
+    *, on_line: Callable[[Line], None] | None, passage: Passage | None, stops: StopSignals,
 ) -> Attempt:  # fmt: skip
     """Start the command once, and watch it to its end.
 
@@ -47,6 +47,7 @@ def attempt(
         environment: all of it.
         workspace: the run's own directory.
         on_line: gets every line as it comes.
+        passage: gets every byte as it comes.
         stops: when one of them comes, the tree is ended; what is returned then is of no worth.
 
     Raises:
@@ -58,7 +59,7 @@ def attempt(
             command, environment, order.directory, workspace, isolated=isolated,
             private=order.network == "private", pid1=order.pid1 and isolated, terminal=order.terminal,
         )  # fmt: skip
-        watch = _Watch(order, running, on_line, stops, isolated=isolated, workspace=workspace)
+        watch = _Watch(order, running, on_line, passage, stops, isolated=isolated, workspace=workspace)
         try:
             found = watch.watch()
         except BaseException:
@@ -92,15 +93,18 @@ class _Found:
 
 class _Watch:
     def __init__(
-        self, order: Order, running: Running, on_line: Callable[[Line], None] | None, stops: StopSignals, *,
-        isolated: bool, workspace: str,
+        self, order: Order, running: Running, on_line: Callable[[Line], None] | None,
+        passage: Passage | None, stops: StopSignals, *, isolated: bool, workspace: str,
     ) -> None:  # fmt: skip
         self._order = order
         self._running = running
         self._stops = stops
         self._isolated = isolated
         self._workspace = workspace
-        self._streams = Streams(running.streams, on_line)
+        self._streams = Streams(running.streams, on_line, passage)
+        self._passage = passage
+        self._held: set[int] = set()
+        self._written: set[int] = set()
         self._samples = Samples()
         self._clocks = Clocks(
             order.deadline * order.factor, order.stall * order.factor, idle_ok=order.idle_ok
@@ -123,8 +127,12 @@ class _Watch:
 
     def _pump(self, within: float) -> None:
         """Wait for something to happen, and take it in."""
+        if self._passage is not None:
+            within = min(within, self._regulate(self._passage))
         events = self._poll.poll(max(0.0, min(within, _LONGEST)) * 1000)
-        happened = [number for number, _ in events]
+        happened = [number for number, _ in events if number not in self._written]
+        if self._passage is not None and len(happened) < len(events):
+            self._passage.push()
         if self._running.status in happened:  # first: times of lines count from the start, which it tells
             self._listen()
             happened.remove(self._running.status)
@@ -138,6 +146,24 @@ class _Watch:
                     self._clocks.output(self._streams.last)
                 if number not in self._streams.open():
                     self._poll.unregister(number)
+
+    def _regulate(self, passage: Passage) -> float:
+        """Poll for what is to be written, not for what may not be read now; seconds until that changes."""
+        written = set(passage.waiting())
+        if written != self._written:
+            for each in self._written - written:
+                self._poll.unregister(each)
+            for each in written - self._written:
+                self._poll.register(each, select.POLLOUT)
+            self._written = written
+        held = set(self._streams.held())
+        if held != self._held:
+            for each in self._held - held:
+                self._poll.register(each, select.POLLIN)
+            for each in held - self._held:
+                self._poll.unregister(each)
+            self._held = held
+        return passage.patience()
 
     def _listen(self) -> None:
         running = self._running
@@ -197,6 +223,8 @@ class _Watch:
                     continue
                 if not warm and self._clocks.near(now):
                     warm = True
+                    from mungos.lab.watch.explanation import warm_up  # noqa: PLC0415 - as below
+
                     warm_up()
                     continue
                 due = min(next_look, self._clocks.deadline)
@@ -228,6 +256,7 @@ class _Watch:
         """What the keeper and the command said before they ended."""
         end = time.monotonic() + _LAST_OUTPUT
         self._listen()
+        self._streams.take_rest()
         while self._streams.open() and (left := end - time.monotonic()) > 0 and self._stops.count < 2:
             self._pump(left)
         self._streams.finish()
@@ -287,6 +316,8 @@ class _Watch:
 
     def _examine(self, found: _Found, since: float) -> None:
         """The autopsy and the findings; nothing was ended yet."""
+        from mungos.lab.watch.explanation import dissect, reading_meanwhile  # noqa: PLC0415 - as below
+
         order, running = self._order, self._running
         init = "the machine's" if not self._isolated else "the command" if order.pid1 else "the lab's init"
         own = {os.getpid(), running.keeper}
@@ -294,7 +325,7 @@ class _Watch:
             own.add(running.guard)
         with reading_meanwhile(self._streams.open(), self._streams.collect):
             found.autopsy, problem = dissect(
-                running.guard, at=self._now(), init=init, own=frozenset(own),
+                running.guard, at=self._now(), late=self._now() - since, init=init, own=frozenset(own),
                 emulated=order.processor != "native",
             )  # fmt: skip
             found.problem = problem
@@ -302,10 +333,12 @@ class _Watch:
         found.explained_in = self._now() - since
         for each in self._streams.open():
             self._poll.register(each, select.POLLIN)
+        self._held.clear()
         self._streams.release()
 
     def _explained(self, found: _Found) -> _Found:
         from mungos.lab.findings.contract import Case  # noqa: PLC0415 - a run that passes needs none
+        from mungos.lab.watch.explanation import reason  # noqa: PLC0415
 
         case = Case(
             self._order, found.verdict, _shell_status(found.status), found.autopsy, self._streams.lines(),

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from mungos.lab.facts import Descriptor, Process, Thread
 from mungos.lab.findings import calls
 from mungos.lab.findings.contract import Case, Rule
-from mungos.lab.findings.scene import scene_of
-from mungos.lab.findings.wording import found, hung, stands
+from mungos.lab.findings.scene import scene_of, seen_whole
+from mungos.lab.findings.wording import found, hung, listing, stands
 from mungos.lab.record import Finding
 
 __all__ = ["RULE"]
@@ -26,12 +26,18 @@ def _reason(process: Process, thread: Thread) -> tuple[str, bool]:
         return "", False
     table: dict[int, Descriptor] = {each.number: each for each in process.descriptors}
     number = calls.descriptor_of(call)
+    if not seen_whole(process):
+        return "", False  # what is not in the table may be open all the same
     if number is not None and table and number not in table and call.name in calls.READ | calls.READY:
         return f"descriptor {number} was closed while the thread waits on it", False
+    polled = [entry.descriptor for entry in call.polled]
+    if polled and not call.name.startswith("epoll") and not set(polled) & set(table):
+        which = listing(f"descriptor {number}" for number in polled)
+        return f"all that it polls was closed meanwhile: {which}", False
     if number is None or not call.name.startswith("epoll"):
         return "", False
     own = table.get(number)
-    if own is None or own.kind != "epoll":
+    if own is None or own.kind != "epoll" or own.name_only:
         return "", False
     if not own.epoll:
         return f"epoll {number} watches nothing at all: what would have woken it is closed", False

@@ -25,6 +25,12 @@ _WHY = {
 }
 
 
+_AS_PID1 = (
+    "it was process 1, which no SIGABRT ends: after it the C library's abort() faults on purpose, which may "
+    "be what was seen; without --pid1 it would be SIGABRT"
+)
+
+
 def _examine(case: Case) -> Iterator[Finding]:
     number = (case.status or 0) - 128
     if case.verdict is not Verdict.FAILED or not 0 < number < 65:
@@ -38,6 +44,7 @@ def _examine(case: Case) -> Iterator[Finding]:
         evidence=(
             f"status {case.status}, that is 128 + {number}",
             _WHY.get(number, ""),
+            _AS_PID1 if case.order.pid1 and number in (4, 5, 11) else "",
             *(f"its last words: {text[:120]}" for text in last),
         ),
         advice=ADVICE,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mungos.lab.findings import calls, stacks
 from mungos.lab.findings.contract import Case, Rule
 from mungos.lab.findings.scene import scene_of
-from mungos.lab.findings.sources import locks_of
+from mungos.lab.findings.sources import locks_of, mentions
 from mungos.lab.findings.wording import found, hung
 from mungos.lab.record import Finding
 
@@ -19,13 +19,16 @@ ADVICE = (
 )
 
 
+_FORKING = ("fork", "multiprocessing", "ProcessPool")
+
+
 def _examine(case: Case) -> Iterator[Finding]:
     if not hung(case):
         return
     scene = scene_of(case)
     for process in scene.living():
         parent = scene.processes.get(process.parent)
-        if parent is None or len(process.threads) != 1 or len(parent.threads) < 2:
+        if parent is None or len(process.threads) != 1:
             continue
         thread = process.threads[0]
         if process.executable != parent.executable or process.command != parent.command:
@@ -43,18 +46,20 @@ def _examine(case: Case) -> Iterator[Finding]:
                 continue
             if locks.wanted is None and not waits:
                 continue
-        elif calls.native_lock(thread) is None:
+            if len(parent.threads) < 2 and not mentions(case, process, stack, *_FORKING):
+                continue
+        elif calls.native_lock(thread) is None or len(parent.threads) < 2:
             continue
+        another = "another thread held" if len(parent.threads) > 1 else "was held"
         yield found(
             case,
             RULE.name,
-            "A forked child waits for a lock that another thread held when it was forked: nobody in it "
-            "can release it",
+            f"A forked child waits for a lock that {another} when it was forked: nobody in it can release it",
             process,
             thread,
             waits_for="a lock whose holder does not exist in this process",
             evidence=(
-                f"it has 1 thread, its parent {parent.pid} has {len(parent.threads)}, both run "
+                f"it has 1 thread, its parent {parent.pid} has {len(parent.threads)} now, both run "
                 f"{process.executable}",
                 f"it stands at {stacks.waits_at(stack)}" if stack is not None else "",
             ),

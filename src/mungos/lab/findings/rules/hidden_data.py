@@ -57,7 +57,7 @@ def _edge(process: Process, thread: Thread) -> Iterator[tuple[Descriptor, str]]:
     number = calls.descriptor_of(call) if call is not None and call.name.startswith("epoll") else None
     table = {each.number: each for each in process.descriptors}
     own = table.get(number) if number is not None else None
-    if own is None or not calls.for_ever(thread):
+    if own is None or own.name_only or not calls.for_ever(thread):
         return
     watched = {entry.descriptor: entry for entry in own.epoll}
     for entry in own.epoll:

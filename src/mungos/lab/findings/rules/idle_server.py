@@ -10,7 +10,7 @@ from mungos.lab.findings.scene import Scene, Wait, scene_of
 from mungos.lab.findings.wording import found, hung, listing
 from mungos.lab.record import Finding
 
-__all__ = ["RULE"]
+__all__ = ["RULE", "doors_of"]
 
 ADVICE = (
     "If it is a server that is meant to go on, use --idle-ok; else have it stop when told to (a signal, "
@@ -18,7 +18,7 @@ ADVICE = (
 )
 
 
-def _doors(wait: Wait) -> list[str]:
+def doors_of(wait: Wait) -> list[str]:
     """The addresses on which visitors are awaited; nothing when it waits for something else as well."""
     open_ones: list[str] = []
     for each in wait.descriptors:
@@ -39,8 +39,9 @@ def _door(each: Descriptor) -> bool:
 
 
 def _expected(scene: Scene, pid: int) -> bool:
-    """Whether another process waits for this one: then it is no mere server."""
-    return any(pid in wait.targets for wait in scene.waits if wait.kind != "child")
+    """Whether another process waits for this one: then it is no mere server. Another server does not count:
+    the workers of one share their listener, and often a channel."""
+    return any(pid in wait.targets and not doors_of(wait) for wait in scene.waits if wait.kind != "child")
 
 
 def _examine(case: Case) -> Iterator[Finding]:
@@ -48,9 +49,10 @@ def _examine(case: Case) -> Iterator[Finding]:
         return
     scene = scene_of(case)
     for wait in scene.waits:
-        if not wait.for_ever or wait.kind not in ("accept", "read", "ready"):
+        # With a time-out, too: a loop that looks now and then whether it is to stop.
+        if wait.kind not in ("accept", "read", "ready") or not (wait.for_ever or wait.kind == "ready"):
             continue
-        doors = _doors(wait)
+        doors = doors_of(wait)
         if not doors or _expected(scene, wait.process.pid):
             continue
         yield found(

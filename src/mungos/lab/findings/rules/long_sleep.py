@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from mungos.lab.findings import calls, stacks
 from mungos.lab.findings.contract import Case, Rule
+from mungos.lab.findings.rules.idle_server import doors_of
 from mungos.lab.findings.scene import scene_of
 from mungos.lab.findings.wording import found, hung
 from mungos.lab.record import Finding
@@ -19,11 +20,15 @@ ADVICE = (
 )
 
 
+_PERIOD = 10.0  # seconds: a helper of a run-time system (Java's compiler, a collector) looks up so often
+
+
 def _examine(case: Case) -> Iterator[Finding]:
     if not hung(case) or case.verdict is Verdict.SPINNING:
         return
     clock = min(case.order.stall, case.order.deadline) * case.order.factor
-    for process, thread in scene_of(case).threads():
+    scene = scene_of(case)
+    for process, thread in scene.threads():
         call = thread.call
         timers = [
             timer.within
@@ -40,21 +45,33 @@ def _examine(case: Case) -> Iterator[Finding]:
             limit = min(timers)
         if limit is None or limit <= clock / 2:
             continue
+        if limit <= clock and any(
+            doors_of(wait) for wait in scene.waits_of(process.pid) if wait.thread is thread
+        ):
+            continue  # a server that looks now and then whether it is to stop
         own = stacks.owned(stacks.python(process, thread))
         where = f", at {stacks.place(own)}" if own is not None else ""
         slept = "sleeps" if call.name in calls.NAP else "waits"
+        # What is left of it may be all that is known; and a library's helper waits for work like that.
+        helper = thread.tid != process.pid and own is None and call.name in calls.FUTEX
+        if helper and limit < _PERIOD:
+            continue
+        span = f"{limit:.3g} s" if limit < 1000 else f"{limit:.0f} s"
         yield found(
             case,
             RULE.name,
-            f"It {slept} for {limit:g} s{where}: longer than the lab's clock",
+            f"It {slept} for {span}{where}: longer than the lab's clock"
+            if limit > clock
+            else f"It {slept} for another {span}{where}",
             process,
             thread,
-            waits_for=f"a time-out of {limit:g} s",
+            waits_for=f"a time-out of {span}",
             evidence=(
-                f"{call.name}: time-out {limit:g} s",
+                f"{call.name}: time-out {span}",
                 f"stall {case.order.stall:g} s, deadline {case.order.deadline:g} s",
             ),
             advice=ADVICE,
+            likely=limit <= clock or helper,
         )
 
 

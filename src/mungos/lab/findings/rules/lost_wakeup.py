@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from mungos.lab.facts import Process, Stack, Thread
 from mungos.lab.findings import calls, stacks
 from mungos.lab.findings.contract import Case, Rule
-from mungos.lab.findings.scene import scene_of
-from mungos.lab.findings.wording import found, hung, listing, signal_name, stands
+from mungos.lab.findings.rules.end_held_by_oneself import QUEUE
+from mungos.lab.findings.scene import Scene, scene_of
+from mungos.lab.findings.wording import found, holders, hung, listing, signal_name, stands
 from mungos.lab.record import Finding
 
 __all__ = ["RULE"]
@@ -79,15 +80,51 @@ def _signal(process: Process, thread: Thread) -> str:
     return ""
 
 
+def _queue(scene: Scene, process: Process, thread: Thread) -> str:
+    """Why nothing comes through a multiprocessing queue that is read; empty when something may."""
+    for wait in scene.waits_of(process.pid):
+        if wait.thread is thread and wait.kind == "read" and wait.descriptors:
+            pipe = wait.descriptors[0]
+            ends = scene.opposite(pipe)
+            if (
+                pipe.pipe is not None
+                and not pipe.pipe.unread
+                and {each.pid for each in ends} == {process.pid}
+            ):
+                return f"the other end of pipe {pipe.number} is held by {holders(ends)}, by nobody else"
+    return ""
+
+
+def _of_a_queue(case: Case, process: Process, thread: Thread, why: str) -> Finding:
+    return found(
+        case,
+        RULE.name,
+        "It waits for an item of a multiprocessing queue, and no other process is left that could put one",
+        process,
+        thread,
+        waits_for="Queue.get",
+        evidence=(why, stands(process, thread)),
+        advice="Let every producer put an end mark on every way out, and look whether it still lives "
+        "(get with a time-out, Process.is_alive); an item that was lost with a producer does not come again.",
+        likely=len(process.threads) > 1 or not scene_of(case).whole,
+    )
+
+
 def _examine(case: Case) -> Iterator[Finding]:
     if not hung(case):
         return
-    for process in scene_of(case).living():
+    scene = scene_of(case)
+    for process in scene.living():
         if not process.threads or not all(calls.for_ever(thread) for thread in process.threads):
             continue  # somebody still runs, or wakes by time, and may notify
         others_in_io = [t for t in process.threads if calls.name_of(t) not in calls.FUTEX | calls.SIGNAL]
+        # A main thread that waits for I/O may have work for the others when it comes: a pool of helpers.
+        at_large = any(thread.tid == process.pid for thread in others_in_io)
         for thread in process.threads:
             stack = stacks.python(process, thread)
+            if stacks.passes(stack, *QUEUE) and (why := _queue(scene, process, thread)):
+                yield _of_a_queue(case, process, thread, why)
+                continue
             if _waits_by_design(stack):
                 continue
             if stack is not None and calls.name_of(thread) in calls.FUTEX:
@@ -97,7 +134,7 @@ def _examine(case: Case) -> Iterator[Finding]:
                 what = what or _signal(process, thread)
             else:
                 what = _signal(process, thread)
-            if not what:
+            if not what or (stack is None and thread.tid != process.pid and at_large):
                 continue
             number = len(process.threads)
             yield found(

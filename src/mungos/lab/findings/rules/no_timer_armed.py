@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mungos.lab.findings import calls
 from mungos.lab.findings.contract import Case, Rule
-from mungos.lab.findings.scene import scene_of
+from mungos.lab.findings.scene import Wait, scene_of
 from mungos.lab.findings.wording import found, hung, listing, stands
 from mungos.lab.record import Finding
 
@@ -16,6 +16,13 @@ ADVICE = (
     "Give the wait a deadline (a time-out on the call, a timer, asyncio.timeout, keep-alive), so that "
     "a lost event becomes an error with a name."
 )
+
+
+def _held_up_by_us(wait: Wait) -> bool:
+    """Whether it waits for the lab to take its output."""
+    return wait.kind == "write" and any(
+        held.command == "the lab" for each in wait.descriptors if each.pipe for held in each.pipe.others
+    )
 
 
 def _examine(case: Case) -> Iterator[Finding]:
@@ -32,6 +39,8 @@ def _examine(case: Case) -> Iterator[Finding]:
             return
         if not all(calls.for_ever(thread) for thread in process.threads):
             return
+    if any(_held_up_by_us(wait) for wait in scene.waits):
+        return  # the lab reads on when it has explained
     unseen = any(process.real_timer is None for process in every)
     threads = sum(len(process.threads) for process in every)
     asleep = sorted({calls.name_of(thread) for _, thread in scene.threads()})

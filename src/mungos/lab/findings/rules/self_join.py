@@ -8,7 +8,7 @@ from mungos.lab.facts import Process, Stack, Thread
 from mungos.lab.findings import calls, stacks
 from mungos.lab.findings.contract import Case, Rule
 from mungos.lab.findings.scene import scene_of
-from mungos.lab.findings.wording import found, hung, listing
+from mungos.lab.findings.wording import found, hung, listing, stands
 from mungos.lab.record import Finding
 
 __all__ = ["RULE"]
@@ -127,12 +127,58 @@ def _itself(process: Process) -> Iterator[tuple[Stack, str]]:
                 break
 
 
+def _own_server(process: Process) -> Iterator[tuple[Stack, str]]:
+    """socketserver's shutdown() waits until serve_forever() has returned, which called it."""
+    for stack in stacks.python_stacks(process):
+        if stacks.passes(stack, "socketserver.py", "shutdown") and (
+            stacks.depth_of(stack, "socketserver.py", "shutdown")
+            < stacks.depth_of(stack, "socketserver.py", "serve_forever")
+        ):
+            yield (
+                stack,
+                "a thread in serve_forever() calls shutdown(), which waits until that returns",
+            )
+
+
+def _ring(process: Process) -> list[Thread]:
+    """Threads of a native program each of which joins the next."""
+    joined = {
+        each.tid: each.call.holder
+        for each in process.threads
+        if each.call is not None and each.call.holder and "(a join" in each.call.described
+    }
+    for start in joined:
+        way = [start]
+        while (following := joined.get(way[-1])) is not None and following not in way:
+            way.append(following)
+        if following == start:
+            return [each for each in process.threads if each.tid in way]
+    return []
+
+
 def _examine(case: Case) -> Iterator[Finding]:
     if not hung(case):
         return
     for process in scene_of(case).living():
+        ring = _ring(process)
+        if ring:
+            yield found(
+                case,
+                RULE.name,
+                "A thread joins itself"
+                if len(ring) == 1
+                else "Threads join each other in a ring: " + listing(str(each.tid) for each in ring),
+                process,
+                ring[0],
+                waits_for="itself",
+                evidence=[stands(process, each) for each in ring],
+                advice=ADVICE,
+            )
         told: set[int] = set()
-        every = [(stack, title, False) for stack, title in (*_itself(process), *_own_pool(process))]
+        every = [
+            (stack, title, False)
+            for stack, title in (*_itself(process), *_own_pool(process), *_own_server(process))
+        ]
         for stack, title, likely in (*every, *_own_loop(process), *_stopped_by_itself(process)):
             if stack.thread in told:
                 continue

@@ -12,6 +12,8 @@ from mungos.lab.verdicts import Verdict
 
 __all__ = ["RULE"]
 
+_IDLE = 0.01  # share of one CPU
+_MUCH = 65536  # bytes of output, at which it works even so: it may wait for whoever reads them
 ADVICE = (
     "It may just be slow: raise the deadline (or the factor of its processor), or find out why it "
     "does the same again and again."
@@ -24,7 +26,7 @@ def _examine(case: Case) -> Iterator[Finding]:
     late = [sample for sample in case.samples if sample.at >= case.duration * 0.75]
     told = sum(sample.output for sample in late)
     moved = sum(sample.io for sample in late)
-    if not late or not (told or moved) or max(sample.cpu for sample in late) < 0.01:
+    if not late or not (told or moved) or (max(each.cpu for each in late) < _IDLE and told < _MUCH):
         return
     last = case.lines[-1] if case.lines else None
     yield found(

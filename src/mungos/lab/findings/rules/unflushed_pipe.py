@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
+from mungos.lab.facts import Process
 from mungos.lab.findings.contract import Case, Rule
 from mungos.lab.findings.rules import abort_as_pid1, waits_on_stdin
 from mungos.lab.findings.scene import scene_of
@@ -16,11 +18,22 @@ __all__ = ["RULE"]
 _BLOCK = 4096  # bytes: what C libraries write to a pipe at once
 _UNFLUSHED = frozenset({6, 11, 4, 7, 8, 5, 31, 9, 15, 2, 1, 14, 24})  # ends by which nothing is flushed
 _BY_ITSELF = frozenset({6, 11, 4, 7, 8, 5, 31})  # in the middle of what it did
+_SILENT = frozenset(
+    {"sh", "bash", "dash", "zsh", "ksh", "busybox", "sleep", "cat", "tail", "tee", "head", "timeout", "xargs"}
+    | {"env", "nohup", "make", "sudo", "su", "java", "node", "perl", "ruby", "coreutils"}
+)
 ADVICE = (
     "Run it with a terminal for output, or with line buffering (stdbuf -oL, python -u, setvbuf), and "
     "flush before "
     "aborting; then the missing lines are seen."
 )
+
+
+def _prints(process: Process) -> bool:
+    """Whether it may well have printed something: not what only waits or passes on, nor Python's programs,
+    most of which have nothing to say before they hang."""
+    name = os.path.basename(process.executable)
+    return process.language == "native" and name not in _SILENT
 
 
 def _examine(case: Case) -> Iterator[Finding]:
@@ -39,11 +52,14 @@ def _examine(case: Case) -> Iterator[Finding]:
     scene = scene_of(case)
     if cut and not blocks and not aborted and any(True for _ in waits_on_stdin.RULE.examine(case)):
         return  # a prompt has no end of line either
-    if hung(case) and not any(
-        each.number == 1 and each.pipe is not None
+    writers = [
+        process
         for process in scene.living()
-        for each in process.descriptors
-    ):
+        if any(each.number == 1 and each.pipe is not None for each in process.descriptors)
+    ]
+    if hung(case) and not writers:
+        return
+    if not lines and not aborted and not any(_prints(process) for process in writers):
         return
     since = quiet_since(case)
     yield found(
@@ -52,7 +68,7 @@ def _examine(case: Case) -> Iterator[Finding]:
         "Output went through a pipe and was kept in blocks: its last part may be lost in the program's buffer"
         if lines
         else "Nothing came, and output is a pipe: what was printed may stand in the program's buffer",
-        next(scene.living(), None),
+        next((process for process in writers if _prints(process)), next(scene.living(), None)),
         evidence=(
             "standard output is a pipe, not a terminal",
             f"the last line has no end: {lines[-1].text[-80:]!r}" if cut else "",

@@ -34,6 +34,8 @@ def _examine(case: Case) -> Iterator[Finding]:
             continue
         number = calls.descriptor_of(thread.call) if thread.call is not None else None
         own = next((each for each in process.descriptors if each.number == number), None)
+        if own is not None and own.name_only:
+            continue
         armed = {entry.descriptor for entry in own.epoll if entry.events & _OUT} if own is not None else set()
         for each in calls.awaited(process, thread):
             peer = both_wait(scene, process, each)
