@@ -1,7 +1,7 @@
 """The story that the lab was built for, from its end to its beginning.
 
 A program for a big-endian processor reads key bytes as native words. Its own two ends agree; a peer that is
-not its own does not. It says so through a pipe, aborts, and is process 1: the text is lost, and it does not end.
+not its own does not. It says so through a pipe, aborts, and is process 1: the text is lost, and nothing ends.
 """
 
 from __future__ import annotations
