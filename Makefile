@@ -6,6 +6,7 @@ PROCESSES ?= 2
 BENCH_ARGS ?=
 FUZZ_ARGS ?= all --seconds 10
 MUTANTS_ARGS ?=
+CONFORMANCE_ARGS ?=
 SOAK_ARGS ?= --times 1000 --busy
 NIGHTLY := .venv/bin/mungos lab run --network host --stall 600
 
@@ -18,7 +19,7 @@ CHECKED := $(wildcard src tests benchmarks examples fuzz mutants scripts)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-s390x lab-s390x lab-i386 lab-mips64el selftest soak lint bench bench-tls fuzz mutants-tls nightly clean
+.PHONY: help run test test-s390x lab-s390x lab-i386 lab-mips64el selftest soak conformance lint bench bench-tls fuzz mutants-tls nightly clean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -58,6 +59,9 @@ bench-tls: $(BENCH_VENV)/.installed ## measure the built-in TLS beside ssl (BENC
 fuzz: $(VENV)/.installed-fuzz ## any bytes into every decoder and handshake (FUZZ_ARGS="--help")
 	$(BIN)/python -m fuzz $(FUZZ_ARGS)
 
+conformance: $(VENV)/.installed ## every TLS engine that is here through the 93 cases (CONFORMANCE_ARGS="--help")
+	$(BIN)/python -m mungos.testing.tls $(CONFORMANCE_ARGS)
+
 mutants-tls: $(VENV)/.installed-lint ## delete each branch of TLS that refuses something: a test must notice (MUTANTS_ARGS="--help")
 	$(BIN)/python -m mutants $(MUTANTS_ARGS)
 
@@ -69,6 +73,7 @@ nightly: $(VENV)/.installed-lint ## everything, with many more examples, each st
 	$(NIGHTLY) --deadline 7200 -- $(MAKE) lab-s390x
 	$(NIGHTLY) --deadline 3600 -- $(MAKE) lab-i386
 	$(NIGHTLY) --deadline 7200 -- $(MAKE) lab-mips64el
+	$(NIGHTLY) --deadline 1800 -- $(MAKE) conformance
 	$(NIGHTLY) --deadline 7200 -- $(MAKE) mutants-tls
 	$(NIGHTLY) --deadline 300 -- $(MAKE) run
 

@@ -11,6 +11,7 @@ import trustme
 
 from mungos import Connection, Limits, Listener, Manager
 from mungos.core import Handler
+from mungos.testing.tls import peers
 from mungos.tls import ClientConfig, Credential, ServerConfig
 from tests.cases.tls_peer import TlsPeer
 from tests.cases.world import Notes, RawPeer, World
@@ -21,6 +22,8 @@ ENGINES = ["openssl", "builtin"]
 SPEAKS_TLS_1_2 = {"openssl"}
 
 Role = Literal["client", "server"]
+
+cut = peers.cut
 
 
 @functools.cache
@@ -184,13 +187,3 @@ class Stand:
         connection = self.dial(listener.address.port, client, limits=limits)
         self.world.run(lambda: bool(server.of("Opened")) and bool(client.of("Opened")))
         return connection, server.connection
-
-
-def cut(raw: RawPeer, how: str) -> None:
-    """FIN, RST, or silence from here on."""
-    if how == "FIN":
-        raw.end()
-    elif how == "RST":
-        raw.cut()
-    else:
-        raw.deaf = True
