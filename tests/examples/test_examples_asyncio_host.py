@@ -38,20 +38,21 @@ def test_asyncio_host_serves_a_client_of_asyncio_in_the_same_loop() -> None:
     asyncio.run(main())
 
 
-def test_asyncio_host_fires_timers_in_order_and_on_time() -> None:
+def test_asyncio_host_fires_timers_in_order_and_on_time(time_factor: float) -> None:
     async def main() -> None:
+        tick = 0.01 * time_factor
         host = AsyncioHost()
         loop = asyncio.get_running_loop()
         fired: list[str] = []
         done = asyncio.Event()
         began = loop.time()
-        host.manager.call_later(0.02, fired.append, "second")
-        host.manager.call_later(0.03, done.set)
-        host.manager.call_later(0.01, fired.append, "first")
-        cancelled = host.manager.call_later(0.005, fired.append, "never")
+        host.manager.call_later(2 * tick, fired.append, "second")
+        host.manager.call_later(3 * tick, done.set)
+        host.manager.call_later(tick, fired.append, "first")
+        cancelled = host.manager.call_later(tick / 2, fired.append, "never")
         cancelled.cancel()
         await done.wait()
-        assert loop.time() - began >= 0.03
+        assert loop.time() - began >= 3 * tick
         assert fired == ["first", "second"]
         assert (await host.close()).ok
 

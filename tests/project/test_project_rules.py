@@ -23,7 +23,12 @@ SANS_IO = ("crypto", "dns", "http", "tls", "websocket", "x509")
 # Where Python gets time and chance from without an import that the linter of imports would see.
 IMPURE = {"os.urandom", "os.getrandom", "os.times", "datetime.now", "datetime.utcnow", "datetime.today"}
 # Where the outside is handed in: the joins to the core, and the factory whose arguments have defaults.
-JOINTS = {"http/attach.py", "websocket/attach.py", "tls/engines/builtin/factory.py"}
+JOINTS = {
+    "http/attach.py",
+    "websocket/attach.py",
+    "tls/engines/builtin/factory.py",
+    "tls/engines/foreign/outside.py",
+}
 
 # Written in parts, for this file is searched too.
 REGISTRIES = [

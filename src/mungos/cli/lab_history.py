@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
@@ -43,7 +44,14 @@ _PLAIN_LETTERS = dict(zip(_LETTERS, "#~xo=@T?", strict=True)) | {Verdict.TIMED_O
 _LETTERS[Verdict.TIMED_OUT] = "T"
 
 
-class _Since(click.ParamType[float]):
+if TYPE_CHECKING:
+    _Float = click.ParamType[float]
+else:
+    # Parameter types became generic with click 8.4.
+    _Float = click.ParamType
+
+
+class _Since(_Float):
     name = "when"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from mungos.cli.lab_run_options import ARGUMENT, MOST_RETRIES, MOST_SECONDS, OPTIONS, Option, Request
@@ -24,7 +26,15 @@ Exit status:
 With several processors: that of the first one that did not pass."""
 
 
-class _Seconds(click.ParamType[float]):
+if TYPE_CHECKING:
+    _Kind = click.ParamType[object]
+    _Float = click.ParamType[float]
+else:
+    # Parameter types became generic with click 8.4.
+    _Kind = _Float = click.ParamType
+
+
+class _Seconds(_Float):
     name = "seconds"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
@@ -39,7 +49,7 @@ class _Seconds(click.ParamType[float]):
 
 def _parameter(option: Option) -> click.Option:
     names = ["/".join(option.names)] if option.kind == "pair" else list(option.names)
-    kinds: dict[str, click.ParamType[object] | type] = {
+    kinds: dict[str, _Kind | type] = {
         "seconds": _Seconds(),
         "count": click.IntRange(0, MOST_RETRIES),
         "text": str,
