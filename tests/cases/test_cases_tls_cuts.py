@@ -11,7 +11,7 @@ from mungos import CloseKind, Limits
 from mungos.core import Handler
 from tests.cases.oracles import Crowd, ended, no_residue
 from tests.cases.tls_peer import TlsPeer
-from tests.cases.tls_stand import Role, Stand, authority, cut, foreign_context
+from tests.cases.tls_stand import LAX, Role, Stand, authority, cut, foreign_context
 from tests.cases.world import Notes
 from tests.thinning import STRIDE
 
@@ -194,6 +194,8 @@ def test_t16_cut_right_after_the_server_finished(stand: Stand, how: str) -> None
 
 @pytest.mark.parametrize("how", CUTS)
 def test_t14_a_certificate_of_several_records_cut_in_each(stand: Stand, how: str) -> None:
+    if stand.engine in LAX:
+        pytest.skip(f"the library of {stand.engine} takes no message of so many bytes")
     leaf = authority().issue_cert(
         "localhost", *(f"name-{number:04}.{'x' * 50}.example" for number in range(300))
     )

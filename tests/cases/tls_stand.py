@@ -7,19 +7,30 @@ import ssl
 from dataclasses import replace
 from typing import Any, Literal
 
+import pytest
 import trustme
 
 from mungos import Connection, Limits, Listener, Manager
 from mungos.core import Handler
 from mungos.testing.tls import peers
-from mungos.tls import ClientConfig, Credential, ServerConfig
+from mungos.tls import ClientConfig, Credential, ServerConfig, all_engines
 from tests.cases.tls_peer import TlsPeer
 from tests.cases.world import Notes, RawPeer, World
 
-ENGINES = ["openssl", "builtin"]
-"""Whom the cases are put to."""
+_ABSENT = {each.name: each.reason for each in all_engines() if not each.present}
+_LACKS = {each.name: each.lacks for each in all_engines()}
 
-SPEAKS_TLS_1_2 = {"openssl"}
+ENGINES = [
+    pytest.param(name, marks=pytest.mark.skip(f"{name}: {_ABSENT[name]}")) if name in _ABSENT else name
+    for name in ("openssl", "builtin", "wolfssl", "mbedtls")
+    if "TLSv1.3" not in _LACKS.get(name, ())
+]
+"""Whom the cases are put to: their peer speaks TLS 1.3 where nothing else is said."""
+
+LAX = {"wolfssl", "mbedtls"}
+"""Of some faults these libraries say nothing to the peer, or something else than RFC 8446 asks for."""
+
+SPEAKS_TLS_1_2 = {name for name, lacks in _LACKS.items() if "TLSv1.2" not in lacks}
 
 Role = Literal["client", "server"]
 

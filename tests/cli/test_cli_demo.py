@@ -24,6 +24,7 @@ from mungos.cli.demo_payloads import SIZES, binary, first_difference, text
 from mungos.cli.demo_results import STEPS, TIMES, PairResult, RunResult, State
 from mungos.cli.demo_scenario import Demo
 from mungos.cli.demo_table import WIDTH, Presentation
+from mungos.cli.demo_versions import newest_in_common
 from mungos.cli.development_certificate import make_development_certificate
 from mungos.tls import Credential
 from mungos.tls.engines import all_engines
@@ -32,7 +33,10 @@ from mungos.websocket.attach import ServerConnection
 from mungos.wires import KernelWire, ManualClock, MemoryNetwork
 
 ENGINES = [engine.name for engine in all_engines() if engine.present]
-PAIRS: list[tuple[str, str] | None] = [None, *((one, other) for one in ENGINES for other in ENGINES)]
+PAIRS: list[tuple[str, str] | None] = [
+    None,
+    *((one, other) for one in ENGINES for other in ENGINES if newest_in_common(one, other)),
+]
 COMMAND = importlib.import_module("mungos.cli.demo")
 
 

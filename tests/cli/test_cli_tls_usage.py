@@ -127,10 +127,10 @@ def test_key_log_of_everybody_becomes_that_of_its_owner(
 @pytest.mark.parametrize(
     ("command", "options"),
     [
-        ("get", "--tls-ca --tls-groups --tls-ciphers --tls-keylog --tls-cert --tls-name --tls-engine"),
+        ("get", "--tls-ca --tls-groups --tls-ciphers --tls-keylog --tls-cert --tls-engine --tls-provider"),
         ("ws", "--tls-ca --tls-groups --tls-ciphers --tls-keylog --tls-cert --tls-name --tls-engine"),
         ("connect", "--tls-ca --tls-groups --tls-ciphers --tls-keylog --tls-cert --tls-name --tls-alpn"),
-        ("serve", "--tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-groups --tls-keylog"),
+        ("serve", "--tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-keylog --tls-provider"),
         ("echo", "--tls-cert --tls-key --tls-client-ca --tls-client-auth --tls-ciphers --tls-alpn"),
     ],
 )

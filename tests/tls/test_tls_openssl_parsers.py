@@ -1,4 +1,4 @@
-"""The two small parsers of the `openssl` engine: a ClientHello's extensions, a certificate's names."""
+"""The small parsers of the engines over a library: a ClientHello's extensions, a certificate's names."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ from mungos.tls.engines.foreign.certificate_names import covers, dns_names
 from mungos.tls.engines.foreign.client_hello import FirstMessage, Offer, parse_client_hello
 from mungos.tls.engines.foreign.records import HeldRecords
 from tests.tls.conftest import Authority
+
+SPOKEN = (0x0304, 0x0303)
+"""The versions of TLS that a default context lists."""
 
 
 def client_hello(name: str | None = "host.example", alpn: tuple[str, ...] = ("h2", "http/1.1")) -> bytes:
@@ -51,8 +54,8 @@ def test_known_answer_by_hand() -> None:
 
 
 def test_what_openssl_sends() -> None:
-    assert parse_client_hello(client_hello()) == Offer("host.example", (b"h2", b"http/1.1"))
-    assert parse_client_hello(client_hello(None, ())) == Offer()
+    assert parse_client_hello(client_hello()) == Offer("host.example", (b"h2", b"http/1.1"), SPOKEN)
+    assert parse_client_hello(client_hello(None, ())) == Offer(versions=SPOKEN)
 
 
 def test_no_extensions_at_all() -> None:
@@ -93,7 +96,7 @@ def test_first_message_over_records() -> None:
         part = hello[at : at + 50]
         offer = first.add(b"\x16\x03\x01" + len(part).to_bytes(2, "big") + part)
         assert (offer is None) is (at + 50 < len(hello))
-    assert offer == Offer("host.example", (b"h2", b"http/1.1"))
+    assert offer == Offer("host.example", (b"h2", b"http/1.1"), SPOKEN)
     assert len(first.records) == len(hello) + 5 * -(-len(hello) // 50)
 
 

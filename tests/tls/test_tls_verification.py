@@ -185,6 +185,7 @@ def test_client_certificate_not_shown(engine: tls.EngineFactory, authority: Auth
     assert server.engine.negotiated.peer_chain == ()
 
 
+@pytest.mark.usefixtures("tls_1_3")
 def test_t23_client_certificate_required_but_empty(engine: tls.EngineFactory, authority: Authority) -> None:
     """Under TLS 1.3 the client is already connected: its first read surfaces the alert."""
     client, server = meet(engine, tls.ClientConfig(authority.pem), mutual(authority, "required"))
@@ -193,6 +194,8 @@ def test_t23_client_certificate_required_but_empty(engine: tls.EngineFactory, au
     assert not server.failures[0].sent_by_peer
     assert client.established
     (failed,) = client.failures
+    if any("alerts that a TLS 1.3 client can read" in each for each in engine.availability().lacks):
+        return
     assert failed.alert is tls.AlertDescription.certificate_required
     assert failed.sent_by_peer
 
@@ -214,6 +217,8 @@ def test_client_certificate_of_a_stranger(
         engine, tls.ClientConfig(authority.pem, credential=shown), mutual(authority, "optional")
     )
     assert server.failures[0].alert is tls.AlertDescription.unknown_ca
+    if any("alerts that a TLS 1.3 client can read" in each for each in engine.availability().lacks):
+        return
     assert client.failures[0].sent_by_peer
     assert client.failures[0].alert is tls.AlertDescription.unknown_ca
 

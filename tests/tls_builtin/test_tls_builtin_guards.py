@@ -22,8 +22,9 @@ from mungos.tls.engines.builtin.codec import Reader
 from mungos.tls.engines.builtin.credentials import choose_scheme, load_credential
 from mungos.tls.engines.builtin.faults import DecodeError
 from mungos.tls.engines.builtin.key_schedule import EarlyStage, Kdf, Transcript
-from mungos.tls.engines.builtin.messages import ClientHello, ExtensionType, HandshakeType, KeyUpdate
+from mungos.tls.engines.builtin.messages import ClientHello, Context, ExtensionType, HandshakeType, KeyUpdate
 from mungos.tls.engines.builtin.messages.extensions import (
+    parse_extensions,
     parse_psk_modes,
     parse_uint16s,
     parse_versions,
@@ -312,3 +313,39 @@ def test_rfc8446_9_2_what_a_hello_must_hold(
     server = End(factory().server(server_config))
     pump(hooked_client(client_config, only(HandshakeType.client_hello, forget)), server)
     assert server.failure.alert is alert
+
+
+def test_schemes_are_missed_before_another_share_is_asked_for(
+    client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    def forget(message: bytes) -> bytes:
+        parsed = ClientHello.parse(message[4:])
+        del parsed.extensions[ExtensionType.signature_algorithms]
+        parsed.extensions[ExtensionType.key_share] = b"\0\0"
+        return parsed.pack()
+
+    client = hooked_client(client_config, only(HandshakeType.client_hello, forget))
+    server = End(factory().server(server_config))
+    server.give(client.take())
+    server.pull()
+    assert server.failure.alert is Alert.missing_extension
+
+
+@pytest.mark.parametrize("body", [b"", b"x", b"xx"])
+def test_extension_that_is_cut_at_the_end_of_its_block(body: bytes) -> None:
+    block = b"\x12\x34\0\3" + body
+    with pytest.raises(DecodeError, match="3 bytes" if body else "bytes"):
+        parse_extensions(Reader(len(block).to_bytes(2, "big") + block, "x"), Context.CH)
+
+
+def test_unknown_names_in_a_configuration_are_misuse(
+    authority: Authority, client_config: ClientConfig, server_config: ServerConfig
+) -> None:
+    """Beside known ones, too."""
+    with pytest.raises(Misuse, match="unknown group 'nonesuch'"):
+        factory().client(replace(client_config, groups=("x25519", "nonesuch")), "localhost")
+    with pytest.raises(Misuse, match="unknown cipher suite 'nonesuch'"):
+        factory().client(replace(client_config, suites=("TLS_AES_128_GCM_SHA256", "nonesuch")), "localhost")
+    wrong = replace(server_config, client_auth="maybe", client_roots=authority.roots)  # type: ignore[arg-type]
+    with pytest.raises(Misuse, match="client_auth is 'maybe'"):
+        factory().server(wrong)

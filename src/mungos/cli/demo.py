@@ -22,6 +22,7 @@ from mungos.cli.demo_log import logging_to
 from mungos.cli.demo_results import PairResult, RunResult
 from mungos.cli.demo_scenario import Demo
 from mungos.cli.demo_table import WIDTH, Presentation
+from mungos.cli.demo_versions import newest_in_common
 from mungos.cli.development_certificate import make_development_certificate
 from mungos.cli.statuses import NotStarted
 from mungos.errors import Misuse
@@ -113,7 +114,7 @@ def demo(
 
 
 def _pairs(wanted: tuple[str, ...]) -> tuple[list[tuple[str, str] | None], list[str]]:
-    """What is to be played, and a line on each engine that can't be."""
+    """What is to be played, and a line on each engine, or two of them, that can't be."""
     known = all_engines()
     names = [engine.name for engine in known]
     unknown = [name for name in wanted if name not in {_PLAIN, *names}]
@@ -126,10 +127,15 @@ def _pairs(wanted: tuple[str, ...]) -> tuple[list[tuple[str, str] | None], list[
         if engine.name in wanted:
             raise NotStarted(f"the engine {engine.name} can't be used here: {engine.reason}")
     here = [engine.name for engine in known if engine.present and (not wanted or engine.name in wanted)]
-    pairs: list[tuple[str, str] | None] = [(client, server) for client in here for server in here]
+    every = [(client, server) for client in here for server in here]
+    pairs: list[tuple[str, str] | None] = [pair for pair in every if newest_in_common(*pair)]
+    strangers = dict.fromkeys(" and ".join(sorted(pair)) for pair in every if pair not in pairs)
     if not wanted or _PLAIN in wanted:
         pairs.insert(0, None)
-    return pairs, [] if wanted else [f"not here: {engine.name} ({engine.reason})" for engine in missing]
+    notes = [f"left out: {both} have no version of TLS in common" for both in strangers]
+    if not wanted:
+        notes += [f"not here: {engine.name} ({engine.reason})" for engine in missing]
+    return pairs, notes
 
 
 def _credential(pairs: list[tuple[str, str] | None], insist: bool) -> tuple[Credential | None, str | None]:

@@ -7,10 +7,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from mungos.cli.demo_ends import EchoServer, End, describe
 from mungos.cli.demo_payloads import SIZES, binary, first_difference, sized, text
 from mungos.cli.demo_results import Failure, PairResult, RunResult, State
+from mungos.cli.demo_versions import newest_in_common
 from mungos.core import Connection, Limits, Manager
 from mungos.errors import Misuse, MungosError
 from mungos.tls import ClientConfig, Credential, ServerConfig
@@ -231,7 +233,7 @@ class _Pair:
         result, credential = self._result, self._demo.credential
         tls = None
         if result.server is not None and credential is not None:
-            tls = ServerConfig((credential,), minimum_version="TLSv1.3", handshake_timeout=self._within)
+            tls = ServerConfig((credential,), minimum_version=self._version(), handshake_timeout=self._within)
         listener = attach.listen(
             self._manager,
             f"{'ws' if tls is None else 'wss'}://127.0.0.1:0/",
@@ -245,6 +247,11 @@ class _Pair:
         # A timer that nobody waits for: the manager's close has to cancel it.
         self._manager.call_later(3600.0, log.error, "an hour went by")
 
+    def _version(self) -> Literal["TLSv1.2", "TLSv1.3"]:
+        """The newest that both speak, and no older one."""
+        names = [name for name in (self._result.client, self._result.server) if name is not None]
+        return newest_in_common(*names) or "TLSv1.3"
+
     def _limits(self) -> Limits:
         # Each wait below ends, and says why, before the step's own does.
         within = self._within
@@ -257,7 +264,7 @@ class _Pair:
         tls = None
         if result.client is not None and credential is not None:
             tls = ClientConfig(
-                roots=credential.chain, minimum_version="TLSv1.3", handshake_timeout=self._within
+                roots=credential.chain, minimum_version=self._version(), handshake_timeout=self._within
             )
         attach.connect(
             self._manager,

@@ -175,7 +175,13 @@ def _agreed(pair: PairResult) -> str:
     agreed = pair.negotiated
     if agreed is None:
         return "none" if pair.client is None else ""
-    suite = agreed.suite.removeprefix("TLS_").removesuffix("_SHA256").removesuffix("_SHA384")
+    # The names of TLS 1.2's suites have the key exchange in front.
+    suite = (
+        agreed.suite.removeprefix("TLS_")
+        .rpartition("_WITH_")[2]
+        .removesuffix("_SHA256")
+        .removesuffix("_SHA384")
+    )
     return f"{agreed.version.removeprefix('TLSv')} {suite}".replace("CHACHA20_POLY1305", "CHACHA20")
 
 

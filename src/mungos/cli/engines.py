@@ -37,6 +37,13 @@ def engines() -> None:
         usable = "yes, default" if engine.name == default else "yes" if engine.present else "no"
         remark = engine.reason if not engine.present else ", ".join(engine.lacks)
         table.add_row(engine.name, usable, engine.version, remark)
+        for provider in engine.providers:
+            usable = "yes, by name" if provider.present else "no"
+            if provider is engine.providers[0] and provider.present:
+                usable = "yes, default"
+            table.add_row(
+                f"  {provider.name}", usable, provider.version, provider.reason or ", ".join(provider.lacks)
+            )
     # A pipe has no width; 80 columns would break lines that scripts look at.
     console = Console()
     Console(width=None if console.is_terminal else _UNBROKEN, highlight=False).print(table)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from mungos.cli.engine_choice import engine_option
+from mungos.cli.engine_choice import engine_option, provider_option
 from mungos.cli.key_log import KeyLog
 from mungos.cli.printable import printable
 from mungos.cli.statuses import NotStarted
 from mungos.errors import Misuse
-from mungos.tls import DEFAULT_GROUPS, DEFAULT_SUITES, Credential, ExternalPsk, select
+from mungos.tls import DEFAULT_GROUPS, DEFAULT_SUITES, Credential, ExternalPsk
 from mungos.tls.engines.builtin.suites import GROUP_CODES, SUITES
 
 __all__ = [
@@ -162,6 +162,7 @@ HANDSHAKE_OPTIONS: tuple[Option[Any], ...] = (
         "repeatable. Whoever lists this machine's processes can read it here.",
     ),
     engine_option,
+    provider_option,
 )
 """In the order of the help."""
 
@@ -187,11 +188,11 @@ def set_up_failure(engine: str, error: Misuse, otherwise: str = _NOT_SET_UP) -> 
     """Why an engine refuses a configuration, and which one would not.
 
     Args:
-        engine: its name, or "auto".
+        engine: its own name.
         error: what it said.
         otherwise: how the message begins when the engine is not to blame.
     """
-    if select(engine).name == "openssl" and str(error).startswith("the engine openssl "):
+    if engine == "openssl" and str(error).startswith("the engine openssl "):
         return NotStarted(f"{_NOT_SET_UP}{error}; the built-in one can: --tls-engine builtin")
     return NotStarted(f"{otherwise}{error}")
 

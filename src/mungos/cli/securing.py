@@ -44,6 +44,7 @@ class ServerTLS:
     keylog: Path | None
     psks: tuple[ExternalPsk, ...]
     engine: str
+    provider: str | None
 
     @property
     def given(self) -> bool:
@@ -157,7 +158,7 @@ def secured(urls: list[URL], options: ServerTLS, say: Callable[[str], None]) -> 
         UsageError: options that contradict each other, or without a secure address.
         NotStarted: a file can't be read, does not hold what it should, or the engine can't do it.
     """
-    checked_engine(options.engine)
+    checked_engine(options.engine, options.provider)
     if len(options.certs) != len(options.keys):
         raise click.UsageError(
             f"--tls-cert and --tls-key belong together: there are {len(options.certs)} of the one "
@@ -190,6 +191,7 @@ def secured(urls: list[URL], options: ServerTLS, say: Callable[[str], None]) -> 
         tickets=TicketKeys(),
         keylog=agreed.keylog,
         psks=options.psks,
+        provider=options.provider,
     )
     _check(options, config)
     if made is not None:
@@ -216,7 +218,7 @@ def _same(ones: tuple[Credential, ...], others: tuple[Credential, ...]) -> bool:
 
 def _check(options: ServerTLS, config: ServerConfig) -> None:
     """Whether the engine can work with it. Raises NotStarted, naming the file that is to blame."""
-    engine = select(options.engine)
+    engine = select(options.engine, options.provider)
     # First one by one and without the roots, so that the message is about what is bad.
     for place, credential in enumerate(config.credentials):
         alone = replace(config, credentials=(credential,), client_roots=None, client_auth="none")
@@ -224,11 +226,11 @@ def _check(options: ServerTLS, config: ServerConfig) -> None:
             engine.server(alone).release()
         except Misuse as error:
             of = f"{options.certs[place]}: " if options.certs else ""
-            raise set_up_failure(options.engine, error, f"the certificate can't be used: {of}") from None
+            raise set_up_failure(engine.name, error, f"the certificate can't be used: {of}") from None
     try:
         engine.server(config).release()
     except Misuse as error:
-        raise set_up_failure(options.engine, error) from None
+        raise set_up_failure(engine.name, error) from None
 
 
 def _described(credential: Credential) -> str:

@@ -13,7 +13,7 @@ from mungos.cli.authorities import read_authorities
 from mungos.cli.engine_choice import checked_engine
 from mungos.cli.negotiating import HANDSHAKE_OPTIONS, bundled, handshake, read_credential, set_up_failure
 from mungos.errors import Misuse
-from mungos.tls import ClientConfig, ExternalPsk, select
+from mungos.tls import ClientConfig, ExternalPsk
 from mungos.url import URL, parse
 
 __all__ = ["ClientTLS", "Trust", "client_options", "target", "trust"]
@@ -50,6 +50,7 @@ class ClientTLS:
     keylog: Path | None
     psks: tuple[ExternalPsk, ...]
     engine: str
+    provider: str | None
 
     @property
     def given(self) -> bool:
@@ -127,11 +128,11 @@ def trust(url: URL, options: ClientTLS, alpn: tuple[str, ...] = ()) -> Trust:
         UsageError: options that contradict each other.
         NotStarted: a file can't be read, does not hold what it should, or the engine can't do it.
     """
-    engine = checked_engine(options.engine)
+    engine = checked_engine(options.engine, options.provider)
     if not url.secure:
         if options.given:
             raise click.UsageError(f"{url.scheme} is plain text: TLS options need tls, https or wss")
-        return Trust(None, None, engine)
+        return Trust(None, None, options.engine)
     if (options.cert is None) is not (options.key is None):
         raise click.UsageError("--tls-cert and --tls-key belong together: give both, or neither")
     if options.insecure and options.authorities:
@@ -146,13 +147,14 @@ def trust(url: URL, options: ClientTLS, alpn: tuple[str, ...] = ()) -> Trust:
         suites=agreed.suites,
         keylog=agreed.keylog,
         psks=options.psks,
+        provider=options.provider,
     )
     try:
-        select(engine).client(config, options.tls_name or url.host).release()
+        engine.client(config, options.tls_name or url.host).release()
     except Misuse as error:
-        raise set_up_failure(engine, error) from None
+        raise set_up_failure(engine.name, error) from None
     if agreed.keylog is not None:
         agreed.keylog.open()
     if options.insecure:
         click.echo("mungos: --insecure: the peer is NOT verified, anybody may be at the other end", err=True)
-    return Trust(config, options.tls_name, engine)
+    return Trust(config, options.tls_name, options.engine)

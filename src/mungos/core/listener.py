@@ -149,7 +149,7 @@ class Listener:
             raise Misuse(f"{self} listens at {self.url}, which is plain text")
         if not config.alpn and self._tls.alpn:
             config = replace(config, alpn=self._tls.alpn)
-        select(self._engine).server(config).release()
+        select(self._engine, config.provider).server(config).release()
         self._tls = config
         log.info("%s uses another TLS configuration from now on", self)
 

@@ -47,7 +47,7 @@ class Securing:
         server_name: str | None,
         engine: str,
     ) -> None:
-        factory = select(engine)
+        factory = select(engine, config.provider)
         self.engine: tls.Engine
         if isinstance(config, ServerConfig):
             self.engine = factory.server(config)
@@ -113,8 +113,8 @@ class Securing:
         if kind is tls.Data:
             connection.receive_plaintext(event.data, now)  # type: ignore[union-attr]
         elif isinstance(event, tls.EarlyData):
-            # RFC 8446 section 8: anybody can send it once more. Nobody else can finish the handshake: once that
-            # is done, it is no replay, and the application gets it as any other data.
+            # RFC 8446 section 8: anybody can send it again, but nobody else can finish the handshake. Once
+            # that is done, it is no replay, and the application gets it as any other data.
             self._early.append(event.data)
         elif isinstance(event, tls.Established):
             connection.secured(now)
@@ -152,8 +152,8 @@ class Securing:
         return engine.take(limit)
 
     def _take_early(self, limit: int) -> list[Buffer]:
-        """As `take`, before the handshake is complete: what was sent on a connection without a protocol, where
-        the configuration allows 0-RTT data. What the engine does not accept waits."""
+        """As `take`, before the handshake is complete: what was sent on a connection without a protocol,
+        where the configuration allows 0-RTT data. What the engine does not accept waits."""
         engine, protocol = self.engine, self._connection.protocol
         if not self._early_allowed or type(protocol) is not PlainProtocol or engine.ending is not None:
             return []

@@ -79,7 +79,9 @@ class StandardHashing:
 
     def hkdf_extract(self, name: str, salt: Buffer, key: Buffer) -> bytes:
         """RFC 5869 section 2.2. An empty salt means zeros, which is how HMAC pads it anyway."""
-        return self.hmac(name, salt, key)
+        if name not in HASHES:
+            raise _unknown(name)
+        return _hmac(name, salt, key)
 
     def hkdf_expand(self, name: str, key: Buffer, info: Buffer, length: int) -> bytes:
         """RFC 5869 section 2.3. `length`: bytes, at most 255 times the hash's length, else Misuse."""
@@ -110,7 +112,10 @@ class StandardHashing:
         number = int.from_bytes(key, "little")
         inner = (number ^ inner_pad).to_bytes(block, "little")
         outer = (number ^ outer_pad).to_bytes(block, "little")
-        return [new(outer + new(b"".join((inner, info, b"\x01"))).digest()).digest() for info in infos]
+        found = []
+        for info in infos:
+            found.append(new(outer + new(b"".join((inner, info, b"\x01"))).digest()).digest())
+        return found
 
     def constant_time_equal(self, one: Buffer, other: Buffer) -> bool:
         """Compare without telling by the time taken where they differ; the lengths are no secret."""

@@ -230,6 +230,8 @@ class Availability:
         version: the library's own version text, or "".
         reason: why it is not present, and what to install; "" when it is.
         lacks: features of the contract that this engine declares it has not.
+        providers: the cryptographic providers that a configuration may name, the one that is taken otherwise
+            first; empty where there is nothing to choose. `present` is about that first one.
     """
 
     name: str
@@ -237,6 +239,7 @@ class Availability:
     version: str = ""
     reason: str = ""
     lacks: tuple[str, ...] = field(default=())
+    providers: tuple[Availability, ...] = field(default=())
 
 
 class EngineFactory(Contract):

@@ -18,7 +18,7 @@ from mungos.x509.errors import (
     UnknownIssuer,
     UnsupportedCertificate,
 )
-from mungos.x509.names import bears_name, reference_identity
+from mungos.x509.names import bears_name, reference_identity, wanted_identity
 from mungos.x509.path import VerifiedPath, verify_client, verify_server
 from mungos.x509.pem import certificates_from_pem
 from mungos.x509.system_roots import system_trust_store
@@ -50,4 +50,5 @@ __all__ = [
     "system_trust_store",
     "verify_client",
     "verify_server",
+    "wanted_identity",
 ]

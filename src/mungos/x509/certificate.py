@@ -21,32 +21,36 @@ _MAX_SERIAL = 21
 _EPOCH = date(1970, 1, 1).toordinal()
 _YEAR_2050 = (date(2050, 1, 1).toordinal() - _EPOCH) * 86_400
 _NO_EXTENSIONS = Extensions()
+_TWO = (SEQUENCE, SEQUENCE)
 
 
-def _time(reader: Reader) -> int:
-    """Time (RFC 5280 section 4.1.2.5), in seconds since the epoch."""
+def _time(reader: Reader) -> tuple[int, bool]:
+    """Time (RFC 5280 section 4.1.2.5), in seconds since the epoch, and whether its form is the wrong one."""
     tag, start, stop = reader.any()
     text = reader.data[start:stop]
     # Sections 4.1.2.5.1 and 4.1.2.5.2: seconds are there, the zone is Z, and there are no fractions.
-    if not (text[-1:] == b"Z" and text[:-1].isdigit()):
+    digits = text[:-1]
+    if not (text[-1:] == b"Z" and digits.isdigit()):
         raise CertificateMalformed(f"the time {text[:20]!r} is not of digits and Z")
-    if tag == UTC_TIME and len(text) == 13:
-        year = int(text[:2])
-        year += 1900 if year >= 50 else 2000
-        at = 2
-    elif tag == GENERALIZED_TIME and len(text) == 15:
-        year = int(text[:4])
-        at = 4
-    else:
-        raise CertificateMalformed(f"a time with tag 0x{tag:02x} and {len(text)} bytes")
-    hour, minute, second = int(text[at + 4 : at + 6]), int(text[at + 6 : at + 8]), int(text[at + 8 : at + 10])
+    length = len(text)
+    if not ((tag == UTC_TIME and length == 13) or (tag == GENERALIZED_TIME and length == 15)):
+        raise CertificateMalformed(f"a time with tag 0x{tag:02x} and {length} bytes")
+    # YYMMDDhhmmss, or YYYYMMDDhhmmss
+    days, clock = divmod(int(digits), 1_000_000)
+    hour, clock = divmod(clock, 10_000)
+    minute, second = divmod(clock, 100)
     if hour > 23 or minute > 59 or second > 59:
         raise CertificateMalformed(f"the time {text!r} has no such hour, minute or second")
+    year, days = divmod(days, 10_000)
+    if tag == UTC_TIME:
+        year += 1900 if year >= 50 else 2000
     try:
-        day = date(year, int(text[at : at + 2]), int(text[at + 2 : at + 4])).toordinal()
+        day = date(year, *divmod(days, 100)).toordinal()
     except ValueError:
         raise CertificateMalformed(f"the time {text!r} has no such date") from None
-    return (day - _EPOCH) * 86_400 + hour * 3_600 + minute * 60 + second
+    time = (day - _EPOCH) * 86_400 + hour * 3_600 + minute * 60 + second
+    # "through the year 2049 as UTCTime": old roots that everybody trusts do otherwise.
+    return time, tag != UTC_TIME and time < _YEAR_2050
 
 
 class Certificate:
@@ -91,24 +95,29 @@ class Certificate:
         self._extensions: Extensions | None = None
         self._extensions_der = b""
         self._public_key: PublicKey | None = None
-        with Reader(der) as whole, whole.enter(SEQUENCE) as outer:
-            start = outer.position
-            with outer.enter(SEQUENCE) as tbs:
-                self._parse_tbs(tbs)
-            self.tbs = der[start : outer.position]
-            # RFC 5280 section 4.1.1.2: the same identifier as inside.
-            if outer.element(SEQUENCE) != self.signature_algorithm:
-                raise CertificateMalformed("the signature algorithm inside and outside differ")
-            self.signature, unused = outer.bit_string(BIT_STRING)
-            if unused:
-                raise CertificateMalformed(f"the signature has {unused} unused bits")
+        whole = Reader(der)
+        outer = whole.enter(SEQUENCE)
+        start = outer.position
+        tbs = outer.enter(SEQUENCE)
+        self._parse_tbs(tbs)
+        tbs.close()
+        self.tbs = der[start : outer.position]
+        # RFC 5280 section 4.1.1.2: the same identifier as inside.
+        if outer.element(SEQUENCE) != self.signature_algorithm:
+            raise CertificateMalformed("the signature algorithm inside and outside differ")
+        self.signature, unused = outer.bit_string(BIT_STRING)
+        if unused:
+            raise CertificateMalformed(f"the signature has {unused} unused bits")
+        outer.close()
+        whole.close()
 
     def _parse_tbs(self, tbs: Reader) -> None:
         """TBSCertificate (RFC 5280 section 4.1)."""
         self.version = 1
         if tbs.next_is(0xA0):
-            with tbs.enter(0xA0) as tagged:
-                self.version = tagged.integer() + 1
+            tagged = tbs.enter(0xA0)
+            self.version = tagged.integer() + 1
+            tagged.close()
             # X.690 section 11.5: version 1 is the default, so it is not encoded.
             if self.version not in (2, 3):
                 raise CertificateMalformed(f"version {self.version} is not 2 or 3")
@@ -118,25 +127,22 @@ class Certificate:
             raise CertificateMalformed(
                 f"a serial number of {tbs.position - at - 2} bytes (limit {_MAX_SERIAL})"
             )
-        self.signature_algorithm = tbs.element(SEQUENCE)
-        self.issuer = tbs.element(SEQUENCE)
-        with tbs.enter(SEQUENCE) as validity:
-            utc = validity.next_is(UTC_TIME)
-            self.not_before = _time(validity)
-            # "through the year 2049 as UTCTime": old roots that everybody trusts do otherwise.
-            self.odd_times = not utc and self.not_before < _YEAR_2050
-            utc = validity.next_is(UTC_TIME)
-            self.not_after = _time(validity)
-            self.odd_times |= not utc and self.not_after < _YEAR_2050
-        self.subject = tbs.element(SEQUENCE)
-        self.spki = tbs.element(SEQUENCE)
+        self.signature_algorithm, self.issuer = tbs.elements(_TWO)
+        validity = tbs.enter(SEQUENCE)
+        self.not_before, odd_before = _time(validity)
+        self.not_after, odd_after = _time(validity)
+        validity.close()
+        self.odd_times = odd_before or odd_after
+        self.subject, self.spki = tbs.elements(_TWO)
         # RFC 5280 section 4.1.2.8: unique identifiers only from version 2 on.
-        for tag in (0x81, 0x82):
-            if self.version >= 2 and tbs.next_is(tag):
-                tbs.bit_string(tag)
+        if self.version >= 2 and not tbs.next_is(0xA3):
+            for tag in (0x81, 0x82):
+                if tbs.next_is(tag):
+                    tbs.bit_string(tag)
         if self.version == 3 and tbs.next_is(0xA3):
-            with tbs.enter(0xA3) as tagged:
-                self._extensions_der = tagged.element(SEQUENCE)
+            tagged = tbs.enter(0xA3)
+            self._extensions_der = tagged.element(SEQUENCE)
+            tagged.close()
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Certificate) and self.der == other.der

@@ -81,6 +81,14 @@ class Reader:
         """Step over a value with this tag; returns where its content begins and ends."""
         at = self.position
         data = self.data
+        end = self.end
+        start = at + 2
+        # The usual case first: a short length. The others are sorted out below.
+        if start <= end and data[at] == tag and (length := data[at + 1]) < 0x80:
+            stop = start + length
+            if stop <= end:
+                self.position = stop
+                return start, stop
         if at + 2 > self.end:
             raise CertificateMalformed(
                 f"the data ends at offset {self.end} where tag 0x{tag:02x} is expected"
@@ -88,7 +96,6 @@ class Reader:
         if data[at] != tag:
             raise CertificateMalformed(f"tag 0x{data[at]:02x} at offset {at} where 0x{tag:02x} is expected")
         length = data[at + 1]
-        start = at + 2
         if length >= 0x80:
             start, length = self._long_length(start, length & 0x7F)
         stop = start + length
@@ -133,12 +140,38 @@ class Reader:
         self.bounds(tag)
         return self.data[at : self.position]
 
+    def elements(self, tags: tuple[int, ...]) -> list[bytes]:
+        """Whole values with these tags, one after another, headers included."""
+        data, end, at = self.data, self.end, self.position
+        found = []
+        for tag in tags:
+            stop = at + 2
+            # As in `bounds`, the usual case first.
+            if stop <= end and data[at] == tag and data[at + 1] < 0x80:
+                stop += data[at + 1]
+            else:
+                stop = end + 1
+            if stop > end:
+                self.position = at
+                stop = self.bounds(tag)[1]
+            found.append(data[at:stop])
+            at = stop
+        self.position = at
+        return found
+
     def enter(self, tag: int) -> Reader:
         """A reader of the content of a constructed value; this reader stands behind it at once."""
         if self.depth >= MAX_DEPTH:
             raise CertificateMalformed(f"over {MAX_DEPTH} values inside each other at offset {self.position}")
         start, stop = self.bounds(tag)
         return Reader(self.data, start, stop, self.depth + 1)
+
+    def into(self, tag: int) -> None:
+        """Go on inside the next value, which is constructed and must be the last."""
+        start, stop = self.bounds(tag)
+        if stop != self.end:
+            self.close()
+        self.position = start
 
     def boolean(self) -> bool:
         """BOOLEAN: 0x00 or 0xff (X.690 section 11.1)."""

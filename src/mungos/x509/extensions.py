@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -92,18 +93,16 @@ class Extensions:
 
 
 def _basic_constraints(found: Extensions, value: Reader) -> None:
-    with value.enter(SEQUENCE) as inner:
-        if inner.next_is(BOOLEAN):
-            found.is_ca = inner.boolean()
-            if not found.is_ca:
-                # X.690 section 11.5: a default value is not encoded.
-                raise CertificateMalformed("basicConstraints encodes the default of cA")
-        if inner.next_is(INTEGER):
-            found.path_length = inner.integer()
-            if not found.is_ca or found.path_length < 0:
-                raise CertificateMalformed(
-                    f"pathLenConstraint {found.path_length} is negative or not of a CA"
-                )
+    value.into(SEQUENCE)
+    if value.next_is(BOOLEAN):
+        found.is_ca = value.boolean()
+        if not found.is_ca:
+            # X.690 section 11.5: a default value is not encoded.
+            raise CertificateMalformed("basicConstraints encodes the default of cA")
+    if value.next_is(INTEGER):
+        found.path_length = value.integer()
+        if not found.is_ca or found.path_length < 0:
+            raise CertificateMalformed(f"pathLenConstraint {found.path_length} is negative or not of a CA")
 
 
 def _key_usage(found: Extensions, value: Reader) -> None:
@@ -118,9 +117,9 @@ def _key_usage(found: Extensions, value: Reader) -> None:
 
 def _purposes(found: Extensions, value: Reader) -> None:
     purposes: list[bytes] = []
-    with value.enter(SEQUENCE) as inner:
-        while inner.more():
-            purposes.append(inner.oid())
+    value.into(SEQUENCE)
+    while value.more():
+        purposes.append(value.oid())
     if not purposes:
         raise CertificateMalformed("extKeyUsage without a purpose")
     found.purposes = tuple(purposes)
@@ -138,15 +137,15 @@ def _general_name(inner: Reader) -> GeneralName:
 
 def _subject_alt_name(found: Extensions, value: Reader) -> None:
     names: list[GeneralName] = []
-    with value.enter(SEQUENCE) as inner:
-        while inner.more():
-            name = _general_name(inner)
-            # RFC 5280 section 4.2.1.6: four octets for IPv4, sixteen for IPv6.
-            if name[0] == IP_ADDRESS and len(name[1]) not in (4, 16):
-                raise CertificateMalformed(f"an iPAddress of {len(name[1])} bytes (4 or 16)")
-            names.append(name)
-            if len(names) > MAX_GENERAL_NAMES:
-                raise CertificateMalformed(f"over {MAX_GENERAL_NAMES} names in subjectAltName")
+    value.into(SEQUENCE)
+    while value.more():
+        name = _general_name(value)
+        # RFC 5280 section 4.2.1.6: four octets for IPv4, sixteen for IPv6.
+        if name[0] == IP_ADDRESS and len(name[1]) not in (4, 16):
+            raise CertificateMalformed(f"an iPAddress of {len(name[1])} bytes (4 or 16)")
+        names.append(name)
+        if len(names) > MAX_GENERAL_NAMES:
+            raise CertificateMalformed(f"over {MAX_GENERAL_NAMES} names in subjectAltName")
     if not names:
         raise CertificateMalformed("subjectAltName without a name")
     found.names = tuple(names)
@@ -175,18 +174,21 @@ def _name_constraints(found: Extensions, value: Reader) -> None:
 
 
 def _authority_key(found: Extensions, value: Reader) -> None:
-    with value.enter(SEQUENCE) as inner:
-        if inner.next_is(0x80):
-            found.authority_key = inner.content(0x80)
-        if inner.next_is(0xA1):
-            inner.bounds(0xA1)
-        if inner.next_is(0x82):
-            inner.bounds(0x82)
+    value.into(SEQUENCE)
+    if value.next_is(0x80):
+        found.authority_key = value.content(0x80)
+    if value.next_is(0xA1):
+        value.bounds(0xA1)
+    if value.next_is(0x82):
+        value.bounds(0x82)
 
 
 def _subject_key(found: Extensions, value: Reader) -> None:
     found.subject_key = value.content(OCTET_STRING)
 
+
+# Nearly all extensions: an identifier below id-ce (RFC 5280 section 4.2), TRUE or nothing, a short value.
+_USUAL = re.compile(rb"\x30[\x00-\x7f]\x06\x03(\x55\x1d[\x00-\x7f])(\x01\x01\xff)?\x04[\x00-\x7f]", re.DOTALL)
 
 _PARSERS: dict[bytes, Callable[[Extensions, Reader], None]] = {
     oids.BASIC_CONSTRAINTS: _basic_constraints,
@@ -199,6 +201,28 @@ _PARSERS: dict[bytes, Callable[[Extensions, Reader], None]] = {
 }
 
 
+def _next(inner: Reader) -> tuple[bytes, bool, int, int]:
+    """The next extension: its identifier, whether it is critical, where its value begins and ends."""
+    data, at, end = inner.data, inner.position, inner.end
+    usual = _USUAL.match(data, at, end)
+    if usual is not None:
+        start = usual.end()
+        stop = start + data[start - 1]
+        if stop == at + 2 + data[at + 1] and stop <= end:
+            inner.position = stop
+            return usual[1], usual[2] is not None, start, stop
+    extension = inner.enter(SEQUENCE)
+    identifier = extension.oid()
+    critical = False
+    if extension.next_is(BOOLEAN):
+        critical = extension.boolean()
+        if not critical:
+            raise CertificateMalformed(f"extension {oids.dotted(identifier)} encodes a default")
+    start, stop = extension.bounds(OCTET_STRING)
+    extension.close()
+    return identifier, critical, start, stop
+
+
 def parse_extensions(der: bytes) -> Extensions:
     """Parse `Extensions` (a SEQUENCE). Raises CertificateMalformed, also when one stands twice."""
     found = Extensions()
@@ -208,15 +232,7 @@ def parse_extensions(der: bytes) -> Extensions:
         if not inner.more():
             raise CertificateMalformed("an empty list of extensions")
         while inner.more():
-            extension = inner.enter(SEQUENCE)
-            identifier = extension.oid()
-            critical = False
-            if extension.next_is(BOOLEAN):
-                critical = extension.boolean()
-                if not critical:
-                    raise CertificateMalformed(f"extension {oids.dotted(identifier)} encodes a default")
-            start, stop = extension.bounds(OCTET_STRING)
-            extension.close()
+            identifier, critical, start, stop = _next(inner)
             # RFC 5280 section 4.2: not more than one instance of an extension.
             if identifier in seen:
                 raise CertificateMalformed(f"extension {oids.dotted(identifier)} stands twice")
@@ -227,7 +243,8 @@ def parse_extensions(der: bytes) -> Extensions:
             if parser is not None:
                 value = Reader(der, start, stop)
                 parser(found, value)
-                value.close()
+                if value.position != stop:
+                    value.close()
             elif critical:
                 found.unknown_critical.append(identifier)
     return found

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import lru_cache
 
 from mungos.errors import Misuse
 from mungos.x509.certificate import Certificate
 from mungos.x509.extensions import DNS_NAME, IP_ADDRESS
 
-__all__ = ["bears_name", "is_dns_name", "matches_dns_name", "reference_identity"]
+__all__ = ["bears_name", "is_dns_name", "matches_dns_name", "reference_identity", "wanted_identity"]
 
 # RFC 1123 section 2.1, RFC 1035 section 2.3.4; the underscore is no part of host names but is met in them.
 _LABEL = r"(?!-)[a-z0-9_-]{1,63}(?<!-)"
@@ -45,6 +46,12 @@ def reference_identity(name: str) -> str | bytes:
     if not is_dns_name(lowered) or _ENDS_IN_NUMBER.fullmatch(lowered):
         raise Misuse(f"{name[:300]!r} is neither a DNS name in A-labels nor an address")
     return lowered
+
+
+@lru_cache(maxsize=256)
+def wanted_identity(name: str) -> str | bytes:
+    """`reference_identity`, remembered: for names that are asked for here, never for what a peer names."""
+    return reference_identity(name)
 
 
 def matches_dns_name(presented: str, name: str) -> bool:

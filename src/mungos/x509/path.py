@@ -29,7 +29,7 @@ from mungos.x509.errors import (
 )
 from mungos.x509.extensions import DIGITAL_SIGNATURE, KEY_CERT_SIGN
 from mungos.x509.name_constraints import Comparisons, check_names
-from mungos.x509.names import bears_name, reference_identity
+from mungos.x509.names import bears_name, wanted_identity
 from mungos.x509.signatures import check_key, check_signature
 from mungos.x509.trust_store import TrustStore
 from mungos.x509.wording import name_text
@@ -78,7 +78,7 @@ def verify_server(
         CertificateError: one of its subclasses; `alert` names what to send.
         Misuse: `server_name` is neither a DNS name nor an address.
     """
-    identity = reference_identity(server_name)
+    identity = wanted_identity(server_name)
     leaf = _leaf(chain, wall)
     if not bears_name(leaf, identity):
         raise NameMismatch(f"the certificate does not bear the name {server_name!r}: it bears {_shown(leaf)}")

@@ -32,6 +32,10 @@ _OF_SUITE = {
 }
 """RFC 8446 appendix B.4."""
 
+_BY_NAME = {name: (cipher, AEADS[name].key_length) for name, cipher in _CLASSES.items()}
+_BY_NAME |= {suite: _BY_NAME[name] for suite, name in _OF_SUITE.items()}
+"""The library's class and the bytes of a key, by either name."""
+
 
 def _bad_tag() -> BadTag:
     return BadTag("the AEAD's tag does not fit the message")
@@ -75,18 +79,21 @@ class _Copying:
 class _Writing:
     """A key where the library writes into the caller's buffer."""
 
-    __slots__ = ("_decrypt_into", "bare_decrypt", "bare_fault", "encrypt", "encrypt_into")
+    __slots__ = ("_cipher", "bare_decrypt", "encrypt")
 
     encrypt: _Cipher
-    encrypt_into: _CipherInto
     bare_decrypt: _Cipher
+    bare_fault: type[Exception] = InvalidTag
 
     def __init__(self, cipher: AESGCM | ChaCha20Poly1305) -> None:
         self.encrypt = cipher.encrypt
-        self.encrypt_into = cipher.encrypt_into
         self.bare_decrypt = cipher.decrypt
-        self.bare_fault: type[Exception] = InvalidTag
-        self._decrypt_into: _CipherInto = cipher.decrypt_into
+        self._cipher = cipher
+
+    @property
+    def encrypt_into(self) -> _CipherInto:
+        """The library's own."""
+        return self._cipher.encrypt_into
 
     def decrypt(self, nonce: Buffer, ciphertext: Buffer, associated_data: Buffer, /) -> bytes:
         try:
@@ -98,7 +105,7 @@ class _Writing:
         self, nonce: Buffer, ciphertext: Buffer, associated_data: Buffer, buffer: bytearray | memoryview, /
     ) -> int:
         try:
-            return self._decrypt_into(nonce, ciphertext, associated_data, buffer)
+            return self._cipher.decrypt_into(nonce, ciphertext, associated_data, buffer)
         except InvalidTag:
             raise _bad_tag() from None
 
@@ -106,10 +113,10 @@ class _Writing:
 def aead(name: str, key: Buffer, into: bool = HAS_INTO) -> AEAD:
     """A keyed AEAD, by its own name or its suite's. `into`: use the library's writing calls. Raises
     Misuse."""
-    name = _OF_SUITE.get(name, name)
-    if name not in AEADS:
+    if name not in _BY_NAME:
         raise Misuse(f"AEAD {name!r} is not one of {', '.join(AEADS)}")
-    if len(key) != AEADS[name].key_length:
-        raise Misuse(f"a key of {name} has {AEADS[name].key_length} bytes, not {len(key)}")
-    cipher = _CLASSES[name](bytes(key))
+    kind, length = _BY_NAME[name]
+    if len(key) != length:
+        raise Misuse(f"a key of {_OF_SUITE.get(name, name)} has {length} bytes, not {len(key)}")
+    cipher = kind(bytes(key))
     return _Writing(cipher) if into else _Copying(cipher)

@@ -261,11 +261,13 @@ class _Private:
         key = self._key
         if row.key != self.kind or (row.handshake and scheme not in self.schemes):
             raise Misuse(f"a key of kind {self.kind} ({self.public.bits} bits) does not sign with {scheme}")
-        if isinstance(key, Ed25519PrivateKey):
-            return key.sign(message)
+        # By the algorithm, since to ask for an instance of the library's abstract classes takes time.
+        if algorithm.family == "ed25519":
+            return cast(Ed25519PrivateKey, key).sign(message)
         hash_name = cast("HashName", algorithm.hash)  # every family but Ed25519 has one
-        if isinstance(key, EllipticCurvePrivateKey):
-            return key.sign(message, _ECDSA[hash_name])
+        if algorithm.family == "ecdsa":
+            return cast(EllipticCurvePrivateKey, key).sign(message, _ECDSA[hash_name])
+        key = cast(RSAPrivateKey, key)
         if not _has_room(self.public.bits, algorithm.family, hash_name, algorithm.salt_length):
             raise Misuse(f"an RSA key of {self.public.bits} bits is too short for {scheme}")
         if algorithm.family == "rsa-pkcs1":

@@ -15,6 +15,8 @@ __all__ = ["all_engines", "select"]
 _ENGINES = {
     "builtin": ("mungos.tls.engines.builtin", "BUILTIN"),
     "openssl": ("mungos.tls.engines.openssl", "OPENSSL"),
+    "wolfssl": ("mungos.tls.engines.wolfssl", "WOLFSSL"),
+    "mbedtls": ("mungos.tls.engines.mbedtls", "MBEDTLS"),
 }
 
 
@@ -39,6 +41,18 @@ def _known() -> list[str]:
     return found
 
 
+def _with_provider(engine: Availability, name: str) -> Availability:
+    """Whether one provider of an engine can be used."""
+    for provider in engine.providers:
+        if provider.name == name:
+            return provider
+    known = ", ".join(provider.name for provider in engine.providers)
+    reason = f"unknown cryptographic provider {name!r}; known are {known}"
+    if not known:
+        reason = f"it has one cryptographic provider only, its own, and not {name!r}"
+    return Availability(name, present=False, reason=reason)
+
+
 def all_engines() -> list[Availability]:
     """Every engine that this version has, usable here or not, in the order in which "auto" prefers them."""
     found = []
@@ -48,22 +62,26 @@ def all_engines() -> list[Availability]:
     return found
 
 
-def select(name: str = "auto") -> EngineFactory:
+def select(name: str = "auto", provider: str | None = None) -> EngineFactory:
     """The factory of an engine.
 
     Args:
         name: "builtin", "openssl", or "auto": the built-in one where it can be used, else OpenSSL.
+        provider: the cryptographic provider that the configuration names, if it names one; only engines that
+            have it are considered, and whether their own choice could be used does not matter.
 
     Raises Misuse for an unknown name, naming the known ones, and for an engine that can't be used here,
     saying what to install.
     """
-    known = _known()
-    if name != "auto" and name not in known:
-        raise Misuse(f"unknown TLS engine {name!r}; known are auto, {', '.join(known)}")
+    # Asked once for each connection, and to look for all modules takes time.
+    if name != "auto" and name not in _ENGINES:
+        raise Misuse(f"unknown TLS engine {name!r}; known are auto, {', '.join(_known())}")
     reasons = []
-    for candidate in known if name == "auto" else [name]:
+    for candidate in list(_ENGINES) if name == "auto" else [name]:
         loaded = _load(candidate)
         available = loaded if isinstance(loaded, Availability) else loaded.availability()
+        if provider is not None and not isinstance(loaded, Availability):
+            available = _with_provider(available, provider)
         if not isinstance(loaded, Availability) and available.present:
             return loaded
         reasons.append(f"{candidate}: {available.reason}")

@@ -45,6 +45,9 @@ from mungos.x509 import CertificateError, verify_server
 
 __all__ = ["STEPS", "ClientHandshake", "ClientState"]
 
+_COMPRESSED = HandshakeType.compressed_certificate
+_CONSUMED = ClientState.CONSUMED
+
 
 class ClientHandshake(ClientOpening):
     """From the first hello to the client's Finished."""
@@ -64,16 +67,16 @@ class ClientHandshake(ClientOpening):
     def expects(self, kind: int) -> bool:
         """Whether a message of this type may come now."""
         # RFC 8879 section 4: only where it was offered.
-        if kind == HandshakeType.compressed_certificate and not self.prepared.compress_certificates:
+        if kind == _COMPRESSED and not self.prepared.compress_certificates:
             return False
         return (self.state, kind) in STEPS
 
     def handle(self, kind: int, message: bytes) -> None:
         """One whole message of the server, header included."""
         step = STEPS.get((self.state, kind))
-        if step is None:
+        if step is None or (kind == _COMPRESSED and not self.prepared.compress_certificates):
             raise UnexpectedMessage(f"handshake message of type {kind} in state {self.state.value}")
-        self.state = ClientState.CONSUMED
+        self.state = _CONSUMED
         self.state = step(self, message)
 
     # The server's parameters and authentication
@@ -188,9 +191,10 @@ class ClientHandshake(ClientOpening):
         stage = self._stage.master()
         digest = self.transcript.digest()
         client_secret, server_secret, exporter = stage.traffic(digest)
-        self.log("CLIENT_TRAFFIC_SECRET_0", client_secret)
-        self.log("SERVER_TRAFFIC_SECRET_0", server_secret)
-        self.log("EXPORTER_SECRET", exporter)
+        if self.prepared.keylog is not None:
+            self.log("CLIENT_TRAFFIC_SECRET_0", client_secret)
+            self.log("SERVER_TRAFFIC_SECRET_0", server_secret)
+            self.log("EXPORTER_SECRET", exporter)
         self.channel.read_with(suite, kdf, server_secret)
         self._tell_middleboxes()
         if self._early_data == "accepted":

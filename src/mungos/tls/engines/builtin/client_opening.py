@@ -24,7 +24,11 @@ from mungos.tls.engines.builtin.handshake import Channel, Handshake
 from mungos.tls.engines.builtin.key_schedule import EarlyStage, HandshakeStage
 from mungos.tls.engines.builtin.messages import ClientHello, Context, ExtensionType, ServerHello
 from mungos.tls.engines.builtin.messages.extensions import (
+    Extensions,
     check_solicited,
+    pack_block,
+    pack_each,
+    pack_key_share,
     pack_key_shares,
     pack_server_name,
     parse_cookie,
@@ -128,14 +132,17 @@ class ClientOpening(Handshake):
         hello = ClientHello(randoms[:32], randoms[32:64], form.suites)
         extensions = hello.extensions
         extensions |= form.first
+        named: Extensions = {}
         if self._sni is not None:
-            extensions[ExtensionType.server_name] = pack_server_name(self._sni)
+            named[ExtensionType.server_name] = pack_server_name(self._sni)
+            extensions |= named
         extensions |= form.extensions
         if self._known_by_psk_only:
             del extensions[ExtensionType.signature_algorithms]
-        extensions[ExtensionType.key_share] = pack_key_shares(
-            [*form.share, *((GROUP_CODES[share.group], share.public) for share in shares)]
-        )
+        else:
+            hello.packed = len(extensions), b"".join((form.packed_first, pack_each(named), form.packed))
+        packed = [pack_key_share(GROUP_CODES[share.group], share.public) for share in shares]
+        extensions[ExtensionType.key_share] = pack_block(b"".join((form.share, *packed)))
         extensions |= form.last
         self._psks = offered_psks(prepared, self._server_name)
         if allows_early_data(prepared, self._psks):
@@ -207,8 +214,8 @@ class ClientOpening(Handshake):
         return self._agree(hello, suite, message)
 
     def _check_hello(self, hello: ServerHello) -> Suite:
-        context = Context.HRR if hello.is_retry else Context.SH
-        what = context.value
+        retry = hello.is_retry
+        what = "HelloRetryRequest" if retry else "ServerHello"
         offered = self._hello.extensions
         if ExtensionType.supported_versions not in hello.extensions:
             # Section 4.1.3: a server that speaks TLS 1.3 and answers with less marks its random.
@@ -232,8 +239,8 @@ class ClientOpening(Handshake):
         if hello.suite not in self._hello.suites or hello.suite not in SUITES_BY_CODE:
             raise IllegalParameter(f"{what}: cipher suite {hello.suite:#06x} was not offered")
         # Section 4.2: a cookie is the one extension that comes unasked.
-        solicited = {*offered, ExtensionType.cookie} if hello.is_retry else offered
-        check_solicited(hello.extensions, solicited, context)
+        solicited = {*offered, ExtensionType.cookie} if retry else offered
+        check_solicited(hello.extensions, solicited, Context.HRR if retry else Context.SH)
         return SUITES_BY_CODE[hello.suite]
 
     def _retry(self, answer: ServerHello, suite: Suite, message: bytes) -> ClientState:
@@ -293,8 +300,9 @@ class ClientOpening(Handshake):
         stage = (self._psk.early if self._psk is not None else EarlyStage(kdf)).handshake(secret)
         digest = self.transcript.digest()
         self._client_secret, self._server_secret = stage.traffic(digest)
-        self.log("CLIENT_HANDSHAKE_TRAFFIC_SECRET", self._client_secret)
-        self.log("SERVER_HANDSHAKE_TRAFFIC_SECRET", self._server_secret)
+        if self.prepared.keylog is not None:
+            self.log("CLIENT_HANDSHAKE_TRAFFIC_SECRET", self._client_secret)
+            self.log("SERVER_HANDSHAKE_TRAFFIC_SECRET", self._server_secret)
         self._stage = stage
         self.channel.read_with(suite, kdf, self._server_secret)
         if ExtensionType.early_data not in self._hello.extensions:

@@ -52,6 +52,13 @@ class Reader:
 
     def vector(self, prefix: int, field: str, least: int = 0, most: int | None = None) -> bytes:
         """A vector whose length stands in `prefix` bytes before it, and lies between `least` and `most`."""
+        at = self._at + prefix
+        # The usual case first; the others are sorted out below.
+        if at <= self._end:
+            end = at + int.from_bytes(self._data[self._at : at], "big")
+            if end <= self._end and least <= end - at and (most is None or end - at <= most):
+                self._at = end
+                return self._data[at:end]
         length = self.uint(prefix, field)
         if length < least or (most is not None and length > most):
             wanted = f"at least {least}" if most is None else f"{least} to {most}"

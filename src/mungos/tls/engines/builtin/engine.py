@@ -240,8 +240,10 @@ class BuiltinEngine(ReadingHalf):
     def _message(self, kind: int, message: bytes) -> None:
         if self._handshake is not None:
             self._handshake.handle(kind, message)
-            self.flush()
+            if self._flight:
+                self.flush()
             return
+        check_allowed(self._after, kind)
         self._count_quiet()
         if kind == HandshakeType.key_update:
             self._key_update(KeyUpdate.parse(message[4:]))

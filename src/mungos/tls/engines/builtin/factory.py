@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from importlib import import_module
+from platform import python_version
 from weakref import WeakKeyDictionary
 
 from mungos.crypto.contract import Provider, Random
@@ -15,7 +16,7 @@ from mungos.tls.config import ClientConfig, ServerConfig
 from mungos.tls.contract import Availability
 from mungos.tls.engines.builtin.engine import BuiltinEngine
 from mungos.tls.engines.builtin.preparation import PreparedClient, PreparedServer
-from mungos.x509 import reference_identity
+from mungos.x509 import wanted_identity
 
 __all__ = ["BUILTIN", "BuiltinFactory"]
 
@@ -28,6 +29,12 @@ _PROVIDERS = {
 }
 _WITHOUT_RANDOM = frozenset({"pure", "pure-with-private-keys"})
 """Those that have no source of randomness of their own, and are handed one."""
+
+_LACKS = ("TLSv1.2",)
+_PURE_LACKS = {
+    "pure": ("speed", "constant time", "private keys"),
+    "pure-with-private-keys": ("speed", "constant time"),
+}
 
 
 def _civil_time() -> float:
@@ -51,12 +58,10 @@ class BuiltinFactory:
         self._servers: WeakKeyDictionary[ServerConfig, PreparedServer] = WeakKeyDictionary()
 
     def availability(self) -> Availability:
-        """Whether the default provider can be loaded."""
-        try:
-            provider = _provider(_DEFAULT_PROVIDER)
-        except Misuse as error:
-            return Availability(self.name, present=False, reason=str(error), lacks=("TLSv1.2",))
-        return Availability(self.name, present=True, version=provider.version, lacks=("TLSv1.2",))
+        """Whether the default provider can be loaded, and which others there are."""
+        providers = tuple(map(_provider_availability, _PROVIDERS))
+        default = providers[0]
+        return Availability(self.name, default.present, default.version, default.reason, _LACKS, providers)
 
     def client(self, config: ClientConfig, server_name: str | None) -> BuiltinEngine:
         """A client session. Raises Misuse when the configuration can't work."""
@@ -64,7 +69,7 @@ class BuiltinFactory:
             raise Misuse("a server's certificate can't be verified without server_name")
         # RFC 6874: a zone names an interface of this machine; it is no part of the address.
         name = server_name.partition("%")[0] if server_name and ":" in server_name else server_name
-        identity = reference_identity(name) if name else None
+        identity = wanted_identity(name) if name else None
         prepared = self._clients.get(config)
         if prepared is None:
             provider = _provider(config.provider or _DEFAULT_PROVIDER)
@@ -95,6 +100,16 @@ def _provider(name: str) -> Provider:
         raise Misuse(f"the provider {name} can't be loaded ({error}); install mungos[tls]") from error
     provider: Provider = made(os.urandom) if name in _WITHOUT_RANDOM else made()
     return provider
+
+
+def _provider_availability(name: str) -> Availability:
+    if name in _WITHOUT_RANDOM:
+        # Nothing need be installed for them; to make one is to choose it, which it warns of.
+        return Availability(name, present=True, version=python_version(), lacks=_PURE_LACKS[name])
+    try:
+        return Availability(name, present=True, version=_provider(name).version)
+    except Misuse as error:
+        return Availability(name, present=False, reason=str(error))
 
 
 BUILTIN = BuiltinFactory()

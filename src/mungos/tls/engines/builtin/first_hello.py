@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 from mungos.tls.engines.builtin.messages import ExtensionType
 from mungos.tls.engines.builtin.messages.compression import OFFER_ZLIB
-from mungos.tls.engines.builtin.messages.extensions import Extensions, pack_alpn, pack_uints, pack_versions
+from mungos.tls.engines.builtin.messages.extensions import (
+    Extensions,
+    pack_alpn,
+    pack_each,
+    pack_key_share,
+    pack_uints,
+    pack_versions,
+)
 from mungos.tls.engines.builtin.messages.registry import TLS13
 from mungos.tls.engines.builtin.messages.stapling import ASK_STAPLE
 
@@ -25,11 +32,12 @@ class HelloForm:
         first: the extension in front, if any.
         extensions: those of the configuration, in order; server_name goes before them, key_share and
             pre_shared_key behind.
-        share: in front of the key shares, where there is GREASE.
+        share: in front of the key shares, where there is GREASE; packed.
         last: the extension behind key_share, if any.
+        packed_first, packed: `first` and `extensions` as they stand on the wire.
     """
 
-    __slots__ = ("extensions", "first", "last", "share", "suites")
+    __slots__ = ("extensions", "first", "last", "packed", "packed_first", "share", "suites")
 
     def __init__(
         self,
@@ -37,13 +45,15 @@ class HelloForm:
         extensions: Extensions,
         first: Extensions | None = None,
         last: Extensions | None = None,
-        share: Sequence[tuple[int, bytes]] = (),
+        share: bytes = b"",
     ) -> None:
         self.suites = suites
         self.extensions = extensions
         self.first = first or {}
         self.last = last or {}
-        self.share = list(share)
+        self.share = share
+        self.packed_first = pack_each(self.first)
+        self.packed = pack_each(extensions)
 
 
 def grease(nibble: int) -> int:
@@ -89,8 +99,9 @@ def hello_forms(
         # RFC 8701 section 3.1; a mode's number is one byte (section 2).
         made = form([value], [0x0B + 0x1F * (nibble & 7)], [value.to_bytes(2, "big")])
         made.first = {value: b""}
+        made.packed_first = pack_each(made.first)
         # A body that is not empty, so that servers learn to pass over that, too.
         made.last = {grease(nibble + 1): b"\0"}
-        made.share = [(value, b"\0")]
+        made.share = pack_key_share(value, b"\0")
         forms.append(made)
     return tuple(forms)

@@ -6,7 +6,6 @@ only the secrets that are its own, so that a secret can't be derived from the wr
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import lru_cache
 
 from mungos.crypto.contract import HASHES, Hash, HashName, Provider
@@ -48,8 +47,11 @@ class Kdf:
     __slots__ = (
         "_derived",
         "_empty_hash",
+        "_finished",
+        "_fixed",
         "_infos",
         "_provider",
+        "_starts",
         "early_salt",
         "early_secret",
         "hash_length",
@@ -62,7 +64,10 @@ class Kdf:
         self.hash_length = HASHES[hash_name]
         self._empty_hash = provider.digest(hash_name, b"")
         zeros = bytes(self.hash_length)
-        self._derived = _info(b"derived", self.hash_length, self._empty_hash)
+        self._fixed: dict[bytes, bytes] = {}  # infos over no messages, by their labels
+        self._derived = self._over_nothing(b"derived")
+        self._finished = _info(b"finished", self.hash_length, b"")
+        self._starts: dict[tuple[bytes, ...], tuple[bytes, ...]] = {}  # of infos, by their labels
         self._infos: dict[int, tuple[bytes, bytes]] = {}  # for the key and the IV, by the key's length
         self.early_secret = self.extract(zeros, zeros)
         self.early_salt = self.derive(self.early_secret, b"derived")
@@ -78,16 +83,37 @@ class Kdf:
 
     def derive(self, secret: Buffer, label: bytes, transcript_hash: Buffer | None = None) -> bytes:
         """Derive-Secret (section 7.1); without a transcript over no messages."""
-        context = self._empty_hash if transcript_hash is None else transcript_hash
-        return self.expand_label(secret, label, context, self.hash_length)
+        length = self.hash_length
+        if transcript_hash is None:
+            info = self._over_nothing(label)
+        else:
+            info = _info(label, length, transcript_hash)
+        return self._provider.hkdf_expand(self.hash_name, secret, info, length)
+
+    def _over_nothing(self, label: bytes) -> bytes:
+        """HkdfLabel over no messages; labels are those of the key schedule, so that there are few."""
+        info = self._fixed.get(label)
+        if info is None:
+            info = self._fixed[label] = _info(label, self.hash_length, self._empty_hash)
+        return info
+
+    def derive_onward(self, secret: Buffer, label: bytes) -> tuple[bytes, bytes]:
+        """Derive-Secret over no messages, for this label and for "derived", which leads to the next stage."""
+        infos = self._over_nothing(label), self._derived
+        found, derived = self._provider.hkdf_expand_each(self.hash_name, secret, infos)
+        return found, derived
 
     def derive_all(
-        self, secret: Buffer, labels: Sequence[bytes], transcript_hash: Buffer, *, onward: bool
+        self, secret: Buffer, labels: tuple[bytes, ...], transcript_hash: bytes, *, onward: bool
     ) -> list[bytes]:
         """Derive-Secret for several labels and one transcript; with `onward`, behind them for "derived" over
         no messages, which leads to the next stage."""
-        length = self.hash_length
-        infos = [_info(label, length, transcript_hash) for label in labels]
+        starts = self._starts.get(labels)
+        if starts is None:
+            length = bytes((self.hash_length,))
+            starts = tuple(_label(label, self.hash_length) + length for label in labels)
+            self._starts[labels] = starts
+        infos = [start + transcript_hash for start in starts]
         if onward:
             infos.append(self._derived)
         return self._provider.hkdf_expand_each(self.hash_name, secret, infos)
@@ -108,8 +134,9 @@ class Kdf:
 
     def verify_data(self, base_key: Buffer, transcript_hash: Buffer) -> bytes:
         """What Finished holds (section 4.4.4); `base_key` is the sender's handshake traffic secret."""
-        finished_key = self.expand_label(base_key, b"finished", b"", self.hash_length)
-        return self._provider.hmac(self.hash_name, finished_key, transcript_hash)
+        provider, name = self._provider, self.hash_name
+        finished_key = provider.hkdf_expand(name, base_key, self._finished, self.hash_length)
+        return provider.hmac(name, finished_key, transcript_hash)
 
     def resumption_psk(self, resumption: Buffer, nonce: Buffer) -> bytes:
         """The PSK of one ticket (section 4.6.1)."""
@@ -117,7 +144,7 @@ class Kdf:
 
     def export(self, exporter: Buffer, label: bytes, context: Buffer, length: int) -> bytes:
         """Keying material for others (section 7.5); `length` in bytes."""
-        derived = self.derive(exporter, label)
+        derived = self.expand_label(exporter, label, self._empty_hash, self.hash_length)
         hashed = self._provider.digest(self.hash_name, context)
         return self.expand_label(derived, b"exporter", hashed, length)
 
@@ -195,15 +222,21 @@ class _Stage:
 class EarlyStage(_Stage):
     """From the pre-shared key, or zeros when there is none."""
 
-    __slots__ = ()
+    __slots__ = ("_salt",)
 
     def __init__(self, kdf: Kdf, psk: Buffer | None = None) -> None:
-        super().__init__(kdf, kdf.early_secret if psk is None else kdf.extract(bytes(kdf.hash_length), psk))
+        if psk is None:
+            super().__init__(kdf, kdf.early_secret)
+            self._salt = kdf.early_salt
+        else:
+            super().__init__(kdf, kdf.extract(bytes(kdf.hash_length), psk))
+            self._salt = b""
 
     def binder(self, transcript_hash: bytes, label: bytes = b"res binder") -> bytes:
         """The binder over the hash of the truncated ClientHello (section 4.2.11.2); its label tells where the
         PSK comes from."""
-        return self.kdf.verify_data(self._derive(label), transcript_hash)
+        binder_key, self._salt = self.kdf.derive_onward(self._secret, label)
+        return self.kdf.verify_data(binder_key, transcript_hash)
 
     def client_traffic(self, transcript_hash: bytes) -> bytes:
         """client_early_traffic_secret; the transcript is the first ClientHello."""
@@ -212,7 +245,7 @@ class EarlyStage(_Stage):
     def handshake(self, shared_secret: Buffer) -> HandshakeStage:
         """The next stage, from the (EC)DHE shared secret."""
         kdf = self.kdf
-        salt = kdf.early_salt if self._secret is kdf.early_secret else self._derive(b"derived")
+        salt = self._salt or self._derive(b"derived")
         return HandshakeStage(kdf, kdf.extract(salt, shared_secret))
 
 

@@ -51,6 +51,9 @@ data between them."""
 
 _CHANGE_CIPHER_SPEC = b"\x01"
 _APPLICATION_DATA = int(ContentType.application_data)
+_HANDSHAKE = int(ContentType.handshake)
+_ALERT = int(ContentType.alert)
+_CHANGE = int(ContentType.change_cipher_spec)
 _INNER_OVERHEAD = OVERHEAD - HEADER_LENGTH
 _LEAST_UNREAD = HEADER_LENGTH + MAX_CIPHERTEXT + 64  # with less room than a record, nothing would move
 _COPIED = 2048  # bytes up to which a copy is cheaper than a view
@@ -250,31 +253,33 @@ class ReadingHalf(WritingHalf):
     def _receive(self, data: Buffer, at: int) -> int:
         """`receive` from `at` on, for whatever may come. Returns the bytes of `data` taken."""
         view = memoryview(data)
+        size = len(view)
         deaf = self._deaf
         if deaf:
             self._keep_foreign(view[at:])
-            return len(view)
+            return size
         try:
             if self._incoming:
                 at = self._finish_record(view, at)
                 if self._incoming:
                     return at  # either `view` is used up, or there is no room for the record
-            while not self._deaf and len(view) - at >= HEADER_LENGTH:
+            while size - at >= HEADER_LENGTH and not self._deaf:
                 body = at + HEADER_LENGTH
-                end = body + check_header(view[at:body])
+                header = view[at:body]
+                end = body + check_header(header)
                 if self.unread + end - body > self._max_unread:
                     return at
-                if end > len(view):
+                if end > size:
                     break
-                self._record(view[at:body], view[body:end])
+                self._record(header, view[body:end])
                 at = end
             if self._deaf:
                 self._keep_foreign(view[at:])
-            else:
+            elif at < size:
                 self._incoming += view[at:]
         except ProtocolError as error:
             self._fault(error)
-        return len(view)
+        return size
 
     def _finish_record(self, view: memoryview, at: int) -> int:
         """Complete the record that `_incoming` begins. Returns how much of `view` was used."""
@@ -299,13 +304,13 @@ class ReadingHalf(WritingHalf):
 
     def _record(self, header: memoryview, body: memoryview) -> None:
         kind = header[0]
-        if kind == ContentType.application_data:
+        if kind == _APPLICATION_DATA:
             self._open_record(header, body)
-        elif kind == ContentType.change_cipher_spec:
+        elif kind == _CHANGE:
             self._change_cipher_spec(bytes(body))
-        elif self._opener is not None and not (kind == ContentType.alert and self._may_despair()):
+        elif self._opener is not None and not (kind == _ALERT and self._may_despair()):
             raise UnexpectedMessage(f"unprotected record of type {kind} after keys are on")
-        elif kind == ContentType.alert:
+        elif kind == _ALERT:
             self._alert(bytes(body))
         else:
             self._fragment(bytes(body))
@@ -331,11 +336,11 @@ class ReadingHalf(WritingHalf):
     def _inner(self, plain: bytes) -> None:
         """The TLSInnerPlaintext of a record (section 5.2)."""
         kind, content = split_inner(plain, self._max_inner)
-        if kind == ContentType.handshake:
+        if kind == _HANDSHAKE:
             self._fragment(content)
-        elif kind == ContentType.alert:
+        elif kind == _ALERT:
             self._alert(content)
-        elif kind == ContentType.application_data:
+        elif kind == _APPLICATION_DATA:
             self._data(content)
         else:
             # Section 5: a protected change_cipher_spec, as any unknown type: unexpected_message.
@@ -382,27 +387,38 @@ class ReadingHalf(WritingHalf):
     def _fragment(self, fragment: bytes) -> None:
         if not fragment:
             raise UnexpectedMessage("handshake record without content")  # sections 5.1 and 5.4
-        messages = self._messages
-        messages += fragment
-        self._split(messages)
+        begun = self._messages
+        if begun:
+            begun += fragment
+            del begun[: self._split(begun)]
+        else:
+            used = self._split(fragment)
+            if used < len(fragment):
+                begun += fragment[used:]
         # A message that has only begun must be finished before anything else comes.
-        self._reader = self._opener if self.negotiated is not None and not messages else None
+        self._reader = self._opener if self.negotiated is not None and not self._messages else None
 
-    def _split(self, messages: bytearray) -> None:
-        while len(messages) >= 4 and not self._deaf:
-            length = 4 + int.from_bytes(messages[1:4], "big")
+    def _split(self, messages: bytes | bytearray) -> int:
+        """Handle the whole messages at the beginning. Returns their bytes."""
+        at, size = 0, len(messages)
+        while size - at >= 4 and not self._deaf:
+            # HandshakeType, uint24 length.
+            head = int.from_bytes(messages[at : at + 4], "big")
+            kind, length = head >> 24, 4 + (head & 0xFFFFFF)
             if length > MAX_HANDSHAKE_MESSAGE:
                 raise DecodeError(
                     f"handshake message of {length} bytes; the limit is {MAX_HANDSHAKE_MESSAGE} bytes"
                 )
-            self._check_expected(messages[0])
-            if len(messages) < length:
-                return
-            message = bytes(messages[:length])
-            del messages[:length]
-            if messages and message[0] in _ALIGNED:
-                raise UnexpectedMessage(f"handshake message of type {message[0]} does not end its record")
-            self._message(message[0], message)
+            end = at + length
+            if end > size:
+                self._check_expected(kind)
+                break
+            message = bytes(messages[at:end])
+            at = end
+            if at < size and kind in _ALIGNED:
+                raise UnexpectedMessage(f"handshake message of type {kind} does not end its record")
+            self._message(kind, message)
+        return at
 
     # Ends
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import IntEnum
+from struct import Struct
 
 from mungos.crypto.contract import AEAD, TAG_LENGTH, BadTag
 from mungos.protocol import Buffer
@@ -56,12 +57,15 @@ class ContentType(IntEnum):
 SMALL = 1024
 """Bytes of content up to which the headers of records are kept ready."""
 
-_KNOWN_TYPES = frozenset(ContentType)
+# A module's own numbers are found quicker than an enumeration's members.
+_APPLICATION_DATA = int(ContentType.application_data)
+_KNOWN_TYPES = frozenset(map(int, ContentType))
 DATA = b"\x17"
 """The content type of application data, as it stands behind the content (section 5.2)."""
 
 _DATA_HEADER = b"\x17\x03\x03"
 _CONTENT_TYPES = {kind: bytes((kind,)) for kind in ContentType}
+_PLAIN_START = Struct("!BHH")  # a record's header: type, version, length
 
 
 def data_header(size: int) -> bytes:
@@ -81,7 +85,7 @@ def check_header(header: Buffer) -> int:
     if kind not in _KNOWN_TYPES:
         # Section 5: an unexpected record type: unexpected_message.
         raise NotTls(f"record of unknown type {kind}: {bytes(header)!r}")
-    limit = MAX_CIPHERTEXT if kind == ContentType.application_data else MAX_PLAINTEXT
+    limit = MAX_CIPHERTEXT if kind == _APPLICATION_DATA else MAX_PLAINTEXT
     if length > limit:
         raise RecordOverflow(f"record of {length} bytes; the limit is {limit} bytes")
     return length
@@ -89,7 +93,7 @@ def check_header(header: Buffer) -> int:
 
 def plain_record(kind: ContentType, content: Buffer, version: int = 0x0303) -> bytes:
     """A record before keys are on (section 5.1)."""
-    return b"".join((bytes((kind,)), version.to_bytes(2, "big"), len(content).to_bytes(2, "big"), content))
+    return b"".join((_PLAIN_START.pack(kind, version, len(content)), content))
 
 
 def split_inner(plain: bytes, limit: int = MAX_INNER) -> tuple[int, bytes]:
@@ -116,18 +120,19 @@ class Sealer:
         limit: records after which the key must be changed (section 5.5).
     """
 
-    __slots__ = ("_encrypt_into", "encrypt", "iv", "limit", "sequence")
+    __slots__ = ("_aead", "encrypt", "iv", "limit", "sequence")
 
     def __init__(self, aead: AEAD, iv: bytes, limit: int) -> None:
         self.encrypt = aead.encrypt
-        self._encrypt_into = aead.encrypt_into
+        self._aead = aead
         self.iv = int.from_bytes(iv, "big")
         self.sequence = 0
         self.limit = limit
 
     def seal(self, kind: ContentType, content: Buffer) -> bytes:
         """One record of any type; `content` is at most `MAX_PLAINTEXT` bytes."""
-        header = data_header(len(content))
+        size = len(content)
+        header = SMALL_HEADERS[size] if size <= SMALL else data_header(size)
         nonce = (self.iv ^ self.sequence).to_bytes(12, "big")
         self.sequence += 1
         return header + self.encrypt(nonce, b"".join((content, _CONTENT_TYPES[kind])), header)
@@ -143,7 +148,7 @@ class Sealer:
             Buffers of up to four records each.
         """
         out: list[bytearray] = []
-        encrypt_into = self._encrypt_into
+        encrypt_into = self._aead.encrypt_into
         iv, sequence = self.iv, self.sequence
         for start in range(0, len(sizes), _BATCH):
             batch = sizes[start : start + _BATCH]

@@ -77,6 +77,10 @@ class ServerState(Enum):
     __hash__ = object.__hash__  # of a singleton, and quick: `STEPS` is asked for each message
 
 
+_COMPRESSED = HandshakeType.compressed_certificate
+_CONSUMED = ServerState.CONSUMED
+
+
 class ServerHandshake(Handshake):
     """From the ClientHello to the client's Finished and the tickets after it."""
 
@@ -123,16 +127,16 @@ class ServerHandshake(Handshake):
     def expects(self, kind: int) -> bool:
         """Whether a message of this type may come now."""
         # RFC 8879 section 4: only where it was offered.
-        if kind == HandshakeType.compressed_certificate and not self.prepared.compress_certificates:
+        if kind == _COMPRESSED and not self.prepared.compress_certificates:
             return False
         return (self.state, kind) in STEPS
 
     def handle(self, kind: int, message: bytes) -> None:
         """One whole message of the client, header included."""
         step = STEPS.get((self.state, kind))
-        if step is None:
+        if step is None or (kind == _COMPRESSED and not self.prepared.compress_certificates):
             raise UnexpectedMessage(f"handshake message of type {kind} in state {self.state.value}")
-        self.state = ServerState.CONSUMED
+        self.state = _CONSUMED
         self.state = step(self, message)
 
     # ClientHello
@@ -265,8 +269,9 @@ class ServerHandshake(Handshake):
         stage = (psk.early if psk is not None else EarlyStage(kdf)).handshake(secret)
         digest = self.transcript.digest()
         self._client_secret, server_secret = stage.traffic(digest)
-        self.log("CLIENT_HANDSHAKE_TRAFFIC_SECRET", self._client_secret)
-        self.log("SERVER_HANDSHAKE_TRAFFIC_SECRET", server_secret)
+        if prepared.keylog is not None:
+            self.log("CLIENT_HANDSHAKE_TRAFFIC_SECRET", self._client_secret)
+            self.log("SERVER_HANDSHAKE_TRAFFIC_SECRET", server_secret)
         if early_secret and prepared.early_data is not None:
             self.channel.read_early_with(suite, kdf, early_secret, prepared.early_data.max_bytes)
         else:
@@ -288,9 +293,10 @@ class ServerHandshake(Handshake):
         master = stage.master()
         digest = self.transcript.digest()
         self._app_secrets = master.traffic(digest)
-        self.log("CLIENT_TRAFFIC_SECRET_0", self._app_secrets[0])
-        self.log("SERVER_TRAFFIC_SECRET_0", self._app_secrets[1])
-        self.log("EXPORTER_SECRET", self._app_secrets[2])
+        if prepared.keylog is not None:
+            self.log("CLIENT_TRAFFIC_SECRET_0", self._app_secrets[0])
+            self.log("SERVER_TRAFFIC_SECRET_0", self._app_secrets[1])
+            self.log("EXPORTER_SECRET", self._app_secrets[2])
         self._master = master
         self.channel.write_with(suite, kdf, self._app_secrets[1])
         if early_secret:

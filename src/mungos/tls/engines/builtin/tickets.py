@@ -50,8 +50,8 @@ class TicketState:
     def pack(self) -> bytes:
         """As bytes."""
         writer = Writer()
-        issued = int(self.issued * 1000)
-        writer.opaque(_HEAD.pack(_FORMAT, self.suite, issued, self.age_add, self.max_early_data))
+        head = _HEAD.pack(_FORMAT, self.suite, int(self.issued * 1000), self.age_add, self.max_early_data)
+        writer.opaque(head)
         writer.vector(1, self.psk)
         # None of these is empty where it is there.
         writer.vector(1, (self.alpn or "").encode("ascii"))

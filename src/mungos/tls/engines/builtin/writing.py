@@ -28,7 +28,8 @@ __all__ = ["WritingHalf"]
 
 _WARNING, _FATAL = 1, 2
 _WARNINGS = frozenset({AlertDescription.close_notify, AlertDescription.user_canceled})
-_CHANGE_CIPHER_SPEC = b"\x01"
+_HANDSHAKE = ContentType.handshake
+_CHANGE_CIPHER_SPEC = plain_record(ContentType.change_cipher_spec, b"\x01")
 _LEAST_UNSENT = MAX_PLAINTEXT + OVERHEAD  # bytes of a full record on the wire
 
 
@@ -151,11 +152,12 @@ class WritingHalf:
     def send_change_cipher_spec(self) -> None:
         """Queue the record of RFC 8446 appendix D.4."""
         self.flush()
-        self._queue(plain_record(ContentType.change_cipher_spec, _CHANGE_CIPHER_SPEC))
+        self._queue(_CHANGE_CIPHER_SPEC)
 
     def write_with(self, suite: Suite, kdf: Kdf, secret: bytes) -> None:
         """A new key for our direction; what was sent so far goes out under the old one."""
-        self.flush()
+        if self._flight:
+            self.flush()
         key, iv = kdf.traffic_keys(secret, suite.key_length)
         self._sealer = Sealer(self._provider.aead(suite.aead, key), iv, suite.record_limit)
 
@@ -182,14 +184,15 @@ class WritingHalf:
         """Put the messages sent so far into records."""
         if not self._flight:
             return
-        flight, self._flight = memoryview(bytes(self._flight)), bytearray()
-        most = self._max_content if self._sealer is not None else MAX_PLAINTEXT
+        flight, self._flight = memoryview(self._flight), bytearray()
+        sealer = self._sealer
+        most = self._max_content if sealer is not None else MAX_PLAINTEXT
         for at in range(0, len(flight), most):
             fragment = flight[at : at + most]
-            if self._sealer is None:
-                self._queue(plain_record(ContentType.handshake, fragment, self._version))
+            if sealer is None:
+                self._queue(plain_record(_HANDSHAKE, fragment, self._version))
             else:
-                self._queue(self._sealer.seal(ContentType.handshake, fragment))
+                self._queue(sealer.seal(_HANDSHAKE, fragment))
         self._version = 0x0303
 
     def send_early_again(self) -> None:

@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mungos.errors import Malformed
-from mungos.tls.engines.foreign.records import HEADER
+from mungos.tls.engines.foreign.joining import in_few_records
+from mungos.tls.engines.foreign.records import HANDSHAKE, HEADER
 
 __all__ = ["FirstMessage", "Offer", "parse_client_hello"]
 
-_HANDSHAKE = 22  # RFC 8446 section 5.1: ContentType
 _CLIENT_HELLO = 1  # RFC 8446 section 4: HandshakeType
 
 # Bytes. A larger one is handed to the library unread, with the first credential and no check of ALPN.
@@ -23,6 +23,7 @@ _MAX_CLIENT_HELLO = 64 * 1024
 
 _SERVER_NAME = 0  # RFC 6066 section 3
 _ALPN = 16  # RFC 7301 section 3.1
+_SUPPORTED_VERSIONS = 43  # RFC 8446 section 4.2.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +33,12 @@ class Offer:
     Attributes:
         server_name: the DNS name (RFC 6066 section 3), in lower case, or None.
         alpn: the protocols offered, in the client's order; None when it sent no such extension.
+        versions: those of TLS that it lists (RFC 8446 section 4.2.1); None when it sent no such extension.
     """
 
     server_name: str | None = None
     alpn: tuple[bytes, ...] | None = None
+    versions: tuple[int, ...] | None = None
 
 
 class _Fields:
@@ -72,7 +75,7 @@ class _Fields:
 
 
 def parse_client_hello(message: bytes) -> Offer:
-    """Read the two extensions of a whole ClientHello, its 4-byte header included (RFC 8446 section 4.1.2).
+    """Read three extensions of a whole ClientHello, its 4-byte header included (RFC 8446 section 4.1.2).
 
     Raises Malformed where a length does not fit. Everything else is left for the library to judge.
     """
@@ -83,6 +86,7 @@ def parse_client_hello(message: bytes) -> Offer:
     fields.inner(1)  # legacy_compression_methods
     name: str | None = None
     alpn: tuple[bytes, ...] | None = None
+    versions: tuple[int, ...] | None = None
     extensions = fields.inner(2) if fields else fields
     while extensions:
         kind = extensions.number(2)
@@ -95,7 +99,13 @@ def parse_client_hello(message: bytes) -> Offer:
             while names:
                 offered.append(names.inner(1).rest())
             alpn = tuple(offered)
-    return Offer(name, alpn)
+        elif kind == _SUPPORTED_VERSIONS:
+            listed = body.inner(1)
+            numbers = []
+            while listed:
+                numbers.append(listed.number(2))
+            versions = tuple(numbers)
+    return Offer(name, alpn, versions)
 
 
 class FirstMessage:
@@ -117,7 +127,7 @@ class FirstMessage:
         self.records += record
         self._message += record[HEADER:]
         message = self._message
-        if record[0] != _HANDSHAKE or len(record) <= HEADER or len(self.records) > HEADER * _MAX_CLIENT_HELLO:
+        if record[0] != HANDSHAKE or len(record) <= HEADER or len(self.records) > HEADER * _MAX_CLIENT_HELLO:
             return Offer()
         if len(message) < 4:
             return None
@@ -130,6 +140,15 @@ class FirstMessage:
             return parse_client_hello(bytes(message[:size]))
         except Malformed:
             return Offer()
+
+    def whole(self) -> bytes:
+        """What the library is given: the records as they came; or of a message in several records as few as
+        hold it, since not every library puts small pieces together. The handshake's hash covers messages, not
+        records (RFC 8446 section 4.4.1)."""
+        records, message = self.records, self._message
+        if len(records) == HEADER + len(message) or records[0] != HANDSHAKE:
+            return bytes(records)
+        return in_few_records(bytes(records[:3]), bytes(message))
 
 
 def _host_name(body: _Fields) -> str | None:

@@ -28,9 +28,9 @@ from mungos.tls.contract import (
 )
 from mungos.tls.engines.foreign.client_hello import FirstMessage, Offer
 from mungos.tls.engines.foreign.outbox import Outbox
-from mungos.tls.engines.foreign.records import LARGEST_RECORD, HeldRecords
+from mungos.tls.engines.foreign.records import HANDSHAKE, HEADER, LARGEST_RECORD, HeldRecords
 from mungos.tls.engines.foreign.session import Ended, LibrarySession, Outgoing
-from mungos.tls.engines.foreign.verdicts import plain_alert, received_plain_alert
+from mungos.tls.engines.foreign.verdicts import FATAL, plain_alert, received_plain_alert
 
 __all__ = ["LibraryEngine"]
 
@@ -77,6 +77,7 @@ class LibraryEngine:
         "_session",
         "_stage",
         "_timeout",
+        "_versions",
         "deadline",
         "ending",
         "exact_alerts",
@@ -94,6 +95,7 @@ class LibraryEngine:
         session: LibrarySession | None = None,
         server_name: str | None = None,
         alpn: frozenset[bytes] = frozenset(),
+        versions: frozenset[int] = frozenset(),
         open_session: Callable[[Offer], LibrarySession] | None = None,
     ) -> None:
         """
@@ -104,6 +106,8 @@ class LibraryEngine:
             session: a client's, which begins at once.
             server_name: what a client sends.
             alpn: what a server speaks.
+            versions: of TLS, for a server whose library does not look at the client's list of them; empty
+                where it does.
             open_session: makes a server's session, once the client has said whom it wants.
         """
         self.exact_alerts = exact_alerts
@@ -117,6 +121,7 @@ class LibraryEngine:
         self._max_unsent = max(config.max_unsent, _LEAST_UNSENT)
         self._name = server_name
         self._alpn = alpn
+        self._versions = versions
         self._open = open_session
         self._session = session
         self._outgoing = outgoing
@@ -326,6 +331,10 @@ class LibraryEngine:
                 if received.alert is not AlertDescription.user_canceled:
                     self._fail(received)
                 return True
+        if record[0] == HANDSHAKE and len(record) == HEADER:
+            # RFC 8446 section 5.1: "Implementations MUST NOT send zero-length fragments of Handshake types".
+            self._end_with(AlertDescription.unexpected_message, "a handshake record of 0 bytes")
+            return True
         offer = self._first.add(record)
         if offer is not None:
             self._choose(offer)
@@ -333,9 +342,12 @@ class LibraryEngine:
 
     def _refuse(self, received: bytes) -> None:
         """The first bytes are no TLS record: unexpected_message (RFC 8446 section 5)."""
-        alert = AlertDescription.unexpected_message
+        words = f"not a TLS record: it begins with {received[:16]!r}"
+        self._end_with(AlertDescription.unexpected_message, words)
+
+    def _end_with(self, alert: AlertDescription, words: str) -> None:
         self._outgoing.write(plain_alert(alert))
-        self._fail(Failed(Malformed(f"not a TLS record: it begins with {received[:16]!r}"), alert))
+        self._fail(Failed(Malformed(words), alert))
 
     def _choose(self, offer: Offer) -> None:
         """Refuse ALPN without overlap; else make the session that suits, and hand it the first message."""
@@ -347,10 +359,17 @@ class LibraryEngine:
             error = PeerIncompatible(f"no application protocol in common: the client offers {offer.alpn!r}")
             self._fail(Failed(error, AlertDescription.no_application_protocol))
             return
+        if self._versions and offer.versions is not None and not self._versions.intersection(offer.versions):
+            # RFC 8446 section 4.2.1: such a server MUST abort with protocol_version.
+            self._outgoing.write(plain_alert(AlertDescription.protocol_version))
+            listed = ", ".join(f"0x{version:04x}" for version in offer.versions[:8])
+            error = PeerIncompatible(f"no version of TLS in common: the client lists {listed}")
+            self._fail(Failed(error, AlertDescription.protocol_version))
+            return
         self._session = self._open(offer)
         self._open = None
         self._name = offer.server_name
-        self._session.write(self._first.records)
+        self._session.write(self._first.whole())
         self._first = FirstMessage()
         self._fed = True
         self._stage = _Stage.FINISHED
@@ -360,8 +379,18 @@ class LibraryEngine:
         if self._held.at_foreign and self._held.ready and not self._fed:
             self._refuse(self._held.next())
             return True
-        if self._session is None or not self._held.feed(self._session):
+        if self._session is None or not self._held.ready:
             return False
+        if self._held.at_plain_alert:
+            # The peer's keys may not be on when ours are, and not every library bears that.
+            record = self._held.next()
+            received = received_plain_alert(record)
+            if received is not None and (record[5] == FATAL or record[6] == AlertDescription.close_notify):
+                self._fail(received)
+                return True
+            self._session.write(record)
+        else:
+            self._held.feed(self._session)
         self._fed = True
         self._handshake()
         return True

@@ -6,10 +6,15 @@ from typing import Protocol as Contract
 
 from mungos.protocol import Buffer
 
-__all__ = ["HEADER", "LARGEST_RECORD", "HeldRecords", "Sink", "is_record_header"]
+__all__ = ["HANDSHAKE", "HEADER", "LARGEST_RECORD", "HeldRecords", "Sink", "is_record_header"]
 
 HEADER = 5
 """Bytes: type, version, length."""
+
+HANDSHAKE = 22
+"""RFC 8446 section 5.1: ContentType."""
+
+_ALERT = 21
 
 _LARGEST_FRAGMENT = (
     1 << 14
@@ -63,6 +68,18 @@ class HeldRecords:
     def at_foreign(self) -> bool:
         """Whether what comes next is no record."""
         return 0 <= self._foreign <= self._at
+
+    @property
+    def at_plain_alert(self) -> bool:
+        """Whether a whole record comes next that is an alert of two bytes: an encrypted one is longer."""
+        data, at = self._data, self._at
+        return (
+            at < self._complete
+            and data[at] == _ALERT
+            and data[at + 3] == 0
+            and data[at + 4] == 2
+            and not self.at_foreign
+        )
 
     def append(self, data: Buffer) -> None:
         """Add bytes, and find the records that they complete."""

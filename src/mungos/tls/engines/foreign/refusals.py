@@ -1,4 +1,4 @@
-"""What a configuration asks for and a library's engine has not: said at set-up, never passed over in silence."""
+"""What a configuration asks for and a library's engine has not: said at set-up, not passed over."""
 
 from __future__ import annotations
 

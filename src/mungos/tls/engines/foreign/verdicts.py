@@ -7,6 +7,7 @@ from mungos.tls.alerts import AlertDescription as Alert
 from mungos.tls.contract import Failed
 
 __all__ = [
+    "FATAL",
     "PLAIN_ALERT_SIZE",
     "alert_named",
     "alert_received",
@@ -15,6 +16,9 @@ __all__ = [
     "plain_alert_description",
     "received_plain_alert",
 ]
+
+FATAL = 2
+"""The level of an alert that ends the session; 1 is a warning."""
 
 PLAIN_ALERT_SIZE = 7
 """Bytes: a record's header, a level and a description (RFC 8446 sections 5.1 and 6)."""

@@ -3,14 +3,13 @@ reasons whichever library proves that the peer holds the key (RFC 5280 section 6
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from functools import cache
 
 from mungos.crypto.contract import Provider
 from mungos.errors import Misuse
 from mungos.tls.config import ClientConfig, ServerConfig
+from mungos.tls.engines.foreign.outside import civil_time, random_bytes
 from mungos.tls.engines.foreign.pipe import Judge
 from mungos.x509 import (
     CertificateError,
@@ -32,12 +31,8 @@ def _provider() -> Provider:
     except ImportError:
         from mungos.crypto.pure import PureProvider  # noqa: PLC0415
 
-        return PureProvider(os.urandom)
+        return PureProvider(random_bytes)
     return CryptographyProvider()
-
-
-def _civil_time() -> float:
-    return datetime.now(UTC).timestamp()
 
 
 class Verifier:
@@ -52,7 +47,7 @@ class Verifier:
 
     def __init__(self, roots: TrustStore, wall: Callable[[], float] | None) -> None:
         self.roots = roots
-        self._wall = wall or _civil_time
+        self._wall = wall or civil_time
         self._provider = _provider()
 
     def of_server(self, name: str) -> Judge:

@@ -85,10 +85,8 @@ class CertificateVerify:
 
     def pack(self) -> bytes:
         """The message with its header."""
-        writer = Writer()
-        writer.uint(2, self.scheme)
-        writer.vector(2, self.signature)
-        return frame(HandshakeType.certificate_verify, writer.getvalue())
+        body = (self.scheme.to_bytes(2, "big"), len(self.signature).to_bytes(2, "big"), self.signature)
+        return frame(HandshakeType.certificate_verify, b"".join(body))
 
     @classmethod
     def parse(cls, body: bytes) -> CertificateVerify:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from struct import unpack_from
+from itertools import islice
+from struct import Struct, unpack_from
 
 from mungos.tls.engines.builtin.codec import Reader, Writer
 from mungos.tls.engines.builtin.faults import DecodeError, IllegalParameter, UnsupportedExtension
@@ -20,7 +21,9 @@ __all__ = [
     "PskIdentity",
     "check_solicited",
     "pack_alpn",
+    "pack_block",
     "pack_cookie",
+    "pack_each",
     "pack_extensions",
     "pack_key_share",
     "pack_key_shares",
@@ -28,6 +31,7 @@ __all__ = [
     "pack_server_name",
     "pack_uints",
     "pack_versions",
+    "packed_extensions",
     "parse_alpn",
     "parse_cookie",
     "parse_empty",
@@ -50,6 +54,13 @@ LEAST_RECORD_SIZE = 64
 
 _VISIBLE = bytes(range(0x21, 0x7F))
 
+_HEAD = Struct("!HH")  # a number, and how many bytes follow
+_HEAD_OF_NAME = Struct("!HBH")  # bytes of the list, type of its first name, bytes of that
+_MISPLACED = {
+    context: frozenset(code for code, allowed in ALLOWED.items() if context not in allowed)
+    for context in Context
+}
+
 Extensions = dict[int, bytes]
 """The type and the body of each extension, in the order of the wire."""
 
@@ -60,13 +71,14 @@ def parse_extensions(reader: Reader, context: Context) -> Extensions:
     end = len(block)
     at = 0
     found: Extensions = {}
+    misplaced = _MISPLACED[context]
     while at < end:
         # Extension: uint16 extension_type, opaque extension_data<0..2^16-1>.
         start = at + 4
         if start > end:
             raise DecodeError(f"{context.value}: {end - at} bytes are left over behind the extensions")
-        code = block[at] << 8 | block[at + 1]
-        at = start + (block[at + 2] << 8 | block[at + 3])
+        code, size = _HEAD.unpack_from(block, at)
+        at = start + size
         if at > end:
             raise DecodeError(
                 f"{context.value}: {extension_name(code)} has {at - start} bytes, {end - start} are there"
@@ -76,7 +88,7 @@ def parse_extensions(reader: Reader, context: Context) -> Extensions:
         if code in found:
             raise IllegalParameter(f"{context.value}: {extension_name(code)} stands there twice")
         # Section 4.2: one that we recognize and that is not specified for the message: illegal_parameter.
-        if code in ALLOWED and context not in ALLOWED[code]:
+        if code in misplaced:
             raise IllegalParameter(
                 f"{context.value}: {extension_name(code)} does not belong into this message"
             )
@@ -84,12 +96,29 @@ def parse_extensions(reader: Reader, context: Context) -> Extensions:
     return found
 
 
+def pack_block(block: bytes) -> bytes:
+    """What is there, behind its length in two bytes."""
+    return len(block).to_bytes(2, "big") + block
+
+
+def pack_each(extensions: Extensions, begun: int = 0) -> bytes:
+    """The extensions behind the first `begun` ones, one after another."""
+    head = _HEAD.pack
+    block: list[bytes] = []
+    for code, body in islice(extensions.items(), begun, None):
+        block.append(head(code, len(body)))
+        block.append(body)
+    return b"".join(block)
+
+
+def packed_extensions(extensions: Extensions, begun: int = 0, start: bytes = b"") -> bytes:
+    """The block, behind its length; the first `begun` of them are `start`, which was packed before."""
+    return pack_block(start + pack_each(extensions, begun))
+
+
 def pack_extensions(writer: Writer, extensions: Extensions) -> None:
     """Write the block."""
-    block: list[bytes] = []
-    for code, body in extensions.items():
-        block += (code.to_bytes(2, "big"), len(body).to_bytes(2, "big"), body)
-    writer.vector(2, b"".join(block))
+    writer.opaque(packed_extensions(extensions))
 
 
 def check_solicited(extensions: Extensions, offered: Collection[int], context: Context) -> None:
@@ -102,10 +131,9 @@ def check_solicited(extensions: Extensions, offered: Collection[int], context: C
 
 def parse_uint16(body: bytes, what: str) -> int:
     """One number of 16 bits and nothing else (the answers in supported_versions and key_share)."""
-    reader = Reader(body, what)
-    value = reader.uint(2, "value")
-    reader.close()
-    return value
+    if len(body) == 2:
+        return body[0] << 8 | body[1]
+    raise DecodeError(f"{what}: {len(body)} bytes are no number of 2 bytes")
 
 
 def parse_uint32(body: bytes, what: str) -> int:
@@ -129,7 +157,8 @@ def parse_record_size_limit(body: bytes) -> int:
 
 def parse_empty(body: bytes, what: str) -> None:
     """An extension whose presence is all it says."""
-    Reader(body, what).close()
+    if body:
+        raise DecodeError(f"{what}: {len(body)} bytes are left over")
 
 
 def parse_uint16s(body: bytes, what: str) -> list[int]:
@@ -177,13 +206,28 @@ def parse_cookie(body: bytes) -> bytes:
 
 def pack_cookie(cookie: bytes) -> bytes:
     """cookie (section 4.2.2)."""
-    writer = Writer()
-    writer.vector(2, cookie)
-    return writer.getvalue()
+    return pack_block(cookie)
 
 
 def parse_server_name(body: bytes) -> str | None:
     """server_name in a ClientHello (RFC 6066 section 3): the host_name in lower case, or None."""
+    host: bytes | None
+    size = len(body)
+    # The usual case first: one host_name.
+    if size > 5 and body[2] == 0 and _HEAD_OF_NAME.unpack_from(body) == (size - 2, 0, size - 5):
+        host = body[5:]
+    else:
+        host = _only_host_name(body)
+    if host is None:
+        return None
+    # RFC 6066 section 3: a host_name is ASCII, has no trailing dot, and is not an address.
+    text = host.decode("latin-1")
+    if len(host) > 253 or host.translate(None, _VISIBLE):
+        raise IllegalParameter(f"server_name: {len(host)} bytes that are not a DNS host name")
+    return text.lower()
+
+
+def _only_host_name(body: bytes) -> bytes | None:
     reader = Reader(body, "server_name")
     names = reader.block(2, "server_name_list", 1)
     host: bytes | None = None
@@ -198,13 +242,7 @@ def parse_server_name(body: bytes) -> str | None:
         if kind == 0:
             host = name
     reader.close()
-    if host is None:
-        return None
-    # RFC 6066 section 3: a host_name is ASCII, has no trailing dot, and is not an address.
-    text = host.decode("latin-1")
-    if len(host) > 253 or host.translate(None, _VISIBLE):
-        raise IllegalParameter(f"server_name: {len(host)} bytes that are not a DNS host name")
-    return text.lower()
+    return host
 
 
 def pack_server_name(name: str) -> bytes:
@@ -231,47 +269,49 @@ def pack_alpn(names: Sequence[bytes]) -> bytes:
     block = Writer()
     for name in names:
         block.vector(1, name)
-    writer = Writer()
-    writer.vector(2, block.getvalue())
-    return writer.getvalue()
+    return pack_block(block.getvalue())
 
 
 def parse_key_shares(body: bytes) -> dict[int, bytes]:
     """key_share in a ClientHello (section 4.2.8): the groups and their shares, in the client's order."""
-    reader = Reader(body, "key_share")
-    block = reader.block(2, "client_shares")
+    end = len(body)
+    if end < 2 or body[0] << 8 | body[1] != end - 2:
+        raise DecodeError(f"key_share: {end} bytes are no list of shares behind its length")
+    at = 2
     shares: dict[int, bytes] = {}
-    while block.left:
-        group = block.uint(2, "group")
-        share = block.vector(2, "key_exchange", 1)
+    while at < end:
+        start = at + 4
+        if start >= end:
+            raise DecodeError(f"key_share: {end - at} bytes are left over behind the shares")
+        group, size = _HEAD.unpack_from(body, at)
+        at = start + size
+        share = body[start:at]
+        if not size or at > end:
+            raise DecodeError(f"key_share: a share of {size} bytes, {end - start} are there")
         # Section 4.2.8: "Clients MUST NOT offer multiple KeyShareEntry values for the same group."
         if group in shares:
             raise IllegalParameter(f"key_share: two shares for group {group:#06x}")
         shares[group] = share
-    reader.close()
     return shares
 
 
 def pack_key_shares(shares: Sequence[tuple[int, bytes]]) -> bytes:
     """key_share in a ClientHello (section 4.2.8)."""
-    entries = [pack_key_share(group, share) for group, share in shares]
-    writer = Writer()
-    writer.vector(2, b"".join(entries))
-    return writer.getvalue()
+    return pack_block(b"".join([pack_key_share(group, share) for group, share in shares]))
 
 
 def pack_key_share(group: int, share: bytes) -> bytes:
     """key_share in a ServerHello, and each entry of a ClientHello's (section 4.2.8)."""
-    return b"".join((group.to_bytes(2, "big"), len(share).to_bytes(2, "big"), share))
+    return _HEAD.pack(group, len(share)) + share
 
 
 def parse_key_share(body: bytes) -> tuple[int, bytes]:
     """key_share in a ServerHello (section 4.2.8): group and share."""
-    reader = Reader(body, "key_share")
-    group = reader.uint(2, "group")
-    share = reader.vector(2, "key_exchange", 1)
-    reader.close()
-    return group, share
+    if len(body) > 4:
+        group, size = _HEAD.unpack_from(body)
+        if size == len(body) - 4:
+            return group, body[4:]
+    raise DecodeError(f"key_share: {len(body)} bytes are no group and a share behind its length")
 
 
 @dataclass(slots=True)
@@ -318,17 +358,13 @@ def parse_offered_psks(body: bytes) -> OfferedPsks:
 
 def pack_offered_psks(offer: OfferedPsks) -> bytes:
     """pre_shared_key in a ClientHello (section 4.2.11)."""
-    writer = Writer()
-    identities = Writer()
+    identities, binders = Writer(), Writer()
     for psk in offer.identities:
         identities.vector(2, psk.identity)
         identities.uint(4, psk.obfuscated_age)
-    writer.vector(2, identities.getvalue())
-    binders = Writer()
     for binder in offer.binders:
         binders.vector(1, binder)
-    writer.vector(2, binders.getvalue())
-    return writer.getvalue()
+    return pack_block(identities.getvalue()) + pack_block(binders.getvalue())
 
 
 def parse_single_alpn(body: bytes) -> bytes:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from struct import Struct
 
-from mungos.tls.engines.builtin.codec import Reader, Writer
+from mungos.tls.engines.builtin.codec import Reader
 from mungos.tls.engines.builtin.faults import IllegalParameter
-from mungos.tls.engines.builtin.messages.extensions import Extensions, pack_extensions, parse_extensions
+from mungos.tls.engines.builtin.messages.extensions import Extensions, packed_extensions, parse_extensions
 from mungos.tls.engines.builtin.messages.registry import (
     HELLO_RETRY_RANDOM,
     TLS12,
@@ -18,10 +19,16 @@ from mungos.tls.engines.builtin.messages.registry import (
 
 __all__ = ["ClientHello", "EncryptedExtensions", "ServerHello"]
 
+_HEAD = Struct("!H32s")  # legacy_version, random
+
 
 @dataclass(slots=True)
 class ClientHello:
-    """RFC 8446 section 4.1.2."""
+    """RFC 8446 section 4.1.2.
+
+    Attributes:
+        packed: how many of the extensions, from the first on, are packed already, and as what.
+    """
 
     random: bytes
     session_id: bytes
@@ -29,24 +36,29 @@ class ClientHello:
     extensions: Extensions = field(default_factory=dict)
     legacy_version: int = TLS12
     compressions: bytes = b"\0"
+    packed: tuple[int, bytes] = (0, b"")
 
     def pack(self) -> bytes:
         """The message with its header."""
-        writer = Writer()
-        writer.uint(2, self.legacy_version)
-        writer.opaque(self.random)
-        writer.vector(1, self.session_id)
-        writer.uints(2, 2, self.suites)
-        writer.vector(1, self.compressions)
-        pack_extensions(writer, self.extensions)
-        return frame(HandshakeType.client_hello, writer.getvalue())
+        suites = b"".join([suite.to_bytes(2, "big") for suite in self.suites])
+        body = (
+            self.legacy_version.to_bytes(2, "big"),
+            self.random,
+            len(self.session_id).to_bytes(1, "big"),
+            self.session_id,
+            len(suites).to_bytes(2, "big"),
+            suites,
+            len(self.compressions).to_bytes(1, "big"),
+            self.compressions,
+            packed_extensions(self.extensions, *self.packed),
+        )
+        return frame(HandshakeType.client_hello, b"".join(body))
 
     @classmethod
     def parse(cls, body: bytes) -> ClientHello:
         """From the body of the message. A hello of an older version may have no extensions."""
         reader = Reader(body, "ClientHello")
-        legacy_version = reader.uint(2, "legacy_version")
-        random = reader.opaque(32, "random")
+        legacy_version, random = _HEAD.unpack(reader.opaque(34, "legacy_version and random"))
         session_id = reader.vector(1, "legacy_session_id", 0, 32)
         suites = reader.uints(2, 2, "cipher_suites")
         compressions = reader.vector(1, "legacy_compression_methods", 1)
@@ -77,24 +89,25 @@ class ServerHello:
 
     def pack(self) -> bytes:
         """The message with its header."""
-        writer = Writer()
-        writer.uint(2, self.legacy_version)
-        writer.opaque(self.random)
-        writer.vector(1, self.session_id)
-        writer.uint(2, self.suite)
-        writer.uint(1, self.compression)
-        pack_extensions(writer, self.extensions)
-        return frame(HandshakeType.server_hello, writer.getvalue())
+        body = (
+            self.legacy_version.to_bytes(2, "big"),
+            self.random,
+            len(self.session_id).to_bytes(1, "big"),
+            self.session_id,
+            self.suite.to_bytes(2, "big"),
+            self.compression.to_bytes(1, "big"),
+            packed_extensions(self.extensions),
+        )
+        return frame(HandshakeType.server_hello, b"".join(body))
 
     @classmethod
     def parse(cls, body: bytes) -> ServerHello:
         """From the body of the message. One of an older version may have no extensions."""
         reader = Reader(body, "ServerHello")
-        legacy_version = reader.uint(2, "legacy_version")
-        random = reader.opaque(32, "random")
+        legacy_version, random = _HEAD.unpack(reader.opaque(34, "legacy_version and random"))
         session_id = reader.vector(1, "legacy_session_id_echo", 0, 32)
-        suite = reader.uint(2, "cipher_suite")
-        compression = reader.uint(1, "legacy_compression_method")
+        chosen = reader.uint(3, "cipher_suite and legacy_compression_method")
+        suite, compression = chosen >> 8, chosen & 0xFF
         extensions: Extensions = {}
         if reader.left:
             context = Context.HRR if random == HELLO_RETRY_RANDOM else Context.SH
@@ -111,9 +124,7 @@ class EncryptedExtensions:
 
     def pack(self) -> bytes:
         """The message with its header."""
-        writer = Writer()
-        pack_extensions(writer, self.extensions)
-        return frame(HandshakeType.encrypted_extensions, writer.getvalue())
+        return frame(HandshakeType.encrypted_extensions, packed_extensions(self.extensions))
 
     @classmethod
     def parse(cls, body: bytes) -> EncryptedExtensions:

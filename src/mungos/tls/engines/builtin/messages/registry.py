@@ -128,4 +128,4 @@ def extension_name(code: int) -> str:
 
 def frame(kind: HandshakeType, body: bytes) -> bytes:
     """A handshake message: type and length in front of the body (RFC 8446 section 4)."""
-    return bytes((kind,)) + len(body).to_bytes(3, "big") + body
+    return (kind << 24 | len(body)).to_bytes(4, "big") + body

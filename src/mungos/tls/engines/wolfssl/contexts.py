@@ -1,0 +1,107 @@
+"""One WOLFSSL_CTX for each configuration (and credential), built at its first use, then shared."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from mungos.tls.config import ClientConfig, ServerConfig
+from mungos.tls.engines.foreign.credentials import choose, names_of
+from mungos.tls.engines.foreign.refusals import alpn_names, refuse_what_is_lacking
+from mungos.tls.engines.foreign.verification import Verifier, client_verifier, server_verifier
+from mungos.tls.engines.wolfssl.context import VERIFY_NONE, VERIFY_PEER, VERIFY_REQUIRED, Context
+from mungos.tls.engines.wolfssl.proving import prove_credential
+
+__all__ = ["ClientContext", "ServerContexts", "client_context", "server_contexts"]
+
+_CLIENT_AUTH = {"none": VERIFY_NONE, "optional": VERIFY_PEER, "required": VERIFY_REQUIRED}
+
+# What a configuration may ask of this engine.
+_HAS = frozenset({"TLSv1.3", "groups", "suites", "tickets", "wall"})
+
+# Seconds. The library seals with keys that live an hour, and refuses to promise more than they have left.
+_LONGEST_TICKET = 300
+
+
+@dataclass(frozen=True, slots=True)
+class ClientContext:
+    """A client's: what it offers, and who checks the server."""
+
+    context: Context
+    alpn: bytes
+    verifier: Verifier | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerContexts:
+    """A server's, one for each credential, the names that each covers, the protocols spoken, who checks the
+    client, and whether it must show a certificate."""
+
+    contexts: tuple[Context, ...]
+    names: tuple[tuple[str, ...], ...]
+    alpn: tuple[bytes, ...]
+    verifier: Verifier | None
+    required: bool
+
+    def for_name(self, server_name: str | None) -> Context:
+        """The first whose names cover `server_name` (lower case), else the first (RFC 6066 section 3)."""
+        if len(self.contexts) > 1:
+            chosen = choose(server_name, zip(self.contexts, self.names, strict=True))
+            if chosen is not None:
+                return chosen
+        return self.contexts[0]
+
+
+_clients: WeakKeyDictionary[ClientConfig, ClientContext] = WeakKeyDictionary()
+_servers: WeakKeyDictionary[ServerConfig, ServerContexts] = WeakKeyDictionary()
+
+
+def client_context(library: ctypes.CDLL, config: ClientConfig) -> ClientContext:
+    """The context of a client's configuration. Raises Misuse where it can't work."""
+    made = _clients.get(config)
+    if made is not None and made.context.pid == os.getpid():
+        return made
+    refuse_what_is_lacking("wolfssl", config, _HAS)
+    alpn = alpn_names(config.alpn, ",")
+    context = Context(library, config, server=False)
+    verifier = client_verifier(config)
+    # Without a verifier the chain is still looked at: it is shown in Negotiated.
+    context.verify(VERIFY_PEER, verifier)
+    if config.credential is not None:
+        context.load(config.credential)
+        prove_credential(library, config.credential)
+    made = _clients[config] = ClientContext(context, b",".join(alpn), verifier)
+    return made
+
+
+def server_contexts(library: ctypes.CDLL, config: ServerConfig) -> ServerContexts:
+    """The contexts of a server's configuration. Raises Misuse where it can't work."""
+    made = _servers.get(config)
+    if made is not None and made.contexts[0].pid == os.getpid():
+        return made
+    refuse_what_is_lacking("wolfssl", config, _HAS)
+    alpn = alpn_names(config.alpn, ",")
+    verifier = server_verifier(config)
+    contexts = []
+    for credential in config.credentials:
+        context = Context(library, config, server=True)
+        context.verify(_CLIENT_AUTH[config.client_auth], verifier)
+        if config.tickets is None or not config.tickets.count or verifier is not None:
+            # A client that resumes shows no certificate, so who must show one gets no tickets.
+            library.wolfSSL_CTX_no_ticket_TLSv13(context.pointer)
+            library.wolfSSL_CTX_NoTicketTLSv12(context.pointer)
+        else:
+            # Sealed with keys of the context's own, which live as long as the configuration.
+            library.wolfSSL_CTX_set_num_tickets(context.pointer, config.tickets.count)
+            lifetime = min(config.tickets.lifetime, _LONGEST_TICKET)
+            library.wolfSSL_CTX_set_TicketHint(context.pointer, lifetime)
+        context.load(credential)
+        prove_credential(library, credential)
+        contexts.append(context)
+    names = tuple(names_of(credential) for credential in config.credentials)
+    made = _servers[config] = ServerContexts(
+        tuple(contexts), names, alpn, verifier, config.client_auth == "required"
+    )
+    return made
