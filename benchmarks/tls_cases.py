@@ -65,8 +65,8 @@ CASES: tuple[Case, ...] = (
 )
 
 TARGETS: tuple[Target, ...] = (
-    Target("full", "time", 1.1, most=True),
-    Target("resumed", "time", 0.8, most=True),
+    Target("full", "time", 1.0, most=True),
+    Target("resumed", "time", 0.7, most=True),
     Target("write-16k", "throughput", 1.5, most=False),
     Target("write-256k", "throughput", 1.5, most=False),
     Target("write-64", "throughput", 0.7, most=False),
