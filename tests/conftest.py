@@ -40,12 +40,14 @@ DEBIAN_PACKAGES = {
     "nginx": "nginx-light",
     "openssl": "openssl",
     "pk12util": "libnss3-tools",
+    "proot": "proot",
     "qemu-s390x-static": "qemu-user-static",
+    "s390x-linux-gnu-gcc": "gcc-s390x-linux-gnu",
     "selfserv": "libnss3-tools",
     "tstclnt": "libnss3-tools",
 }
 # Large, and one of many: its tests are skipped where it is missing, in CI, too.
-OPTIONAL = frozenset({"java"})
+OPTIONAL = frozenset({"java", "proot"})
 SEARCHED = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/sbin"])
 
 TLS_ENGINES = frozenset({"builtin", "openssl", "wolfssl", "mbedtls"})

@@ -90,6 +90,7 @@ def foreign_context(
     """The peer's: one version only, no tickets unless they are asked for."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = context.maximum_version = _VERSIONS[version]
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # on in some versions of Python
     authority().configure_trust(context)
     if server:
         _leaf(trusted).configure_cert(context)

@@ -9,13 +9,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from mungos.lab.facts import Process
-from tests.lab.autopsy_programs import autopsy, build, call_of, only, running, settle
+from tests.lab.autopsy_programs import PATIENCE, autopsy, build, call_of, only, running, settle
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -91,6 +92,9 @@ def test_a_lock_held_by_itself(planted: Callable[[str], Process]) -> None:
 
 def test_two_locks_in_two_orders(planted: Callable[[str], Process]) -> None:
     process = planted("order")
+    end = time.monotonic() + PATIENCE
+    while any(call_of(process, each).name != "futex" for each in (0, 1)) and time.monotonic() < end:
+        process = autopsy(process.pid).processes[0]  # each holds its first for a moment
     first, second = process.threads
     assert call_of(process, 0).holder == second.tid
     assert call_of(process, 1).holder == first.tid

@@ -15,11 +15,12 @@ from mungos.tls.engines.foreign.records import HeldRecords
 from tests.tls.conftest import Authority
 
 SPOKEN = (0x0304, 0x0303)
-"""The versions of TLS that a default context lists."""
+"""The versions of TLS that the context below lists."""
 
 
 def client_hello(name: str | None = "host.example", alpn: tuple[str, ...] = ("h2", "http/1.1")) -> bytes:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = False
     if alpn:
         context.set_alpn_protocols(list(alpn))

@@ -7,7 +7,7 @@ import ssl
 from collections.abc import Sequence
 from typing import Protocol
 
-from mungos.testing.tls.papers import foreign_context
+from mungos.testing.tls.papers import foreign_context, is_cut
 from mungos.testing.tls.verdicts import Unmet
 from mungos.tls.contract import Data, Engine, Established, Event, Failed, PeerClosed
 
@@ -128,7 +128,11 @@ class Foreign:
                 self.closed = True
             except ssl.SSLZeroReturnError:
                 self.closed = True
-            except ssl.SSLEOFError:
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLError as error:
+                if not is_cut(error):
+                    raise
                 self.truncated = True
 
     def take(self) -> bytes:

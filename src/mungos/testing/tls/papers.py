@@ -15,6 +15,7 @@ __all__ = [
     "credential",
     "ed25519_credential",
     "foreign_context",
+    "is_cut",
     "roots",
     "server_config",
     "wide_credential",
@@ -23,6 +24,7 @@ __all__ = [
 WALL = 1_800_000_000.0
 """Civil time in the kit, seconds since 1970: where an engine takes it from its caller, today is no matter."""
 
+_IGNORE_UNEXPECTED_EOF = getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)
 _TLS_VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 
 _ROOT = b"""\
@@ -168,6 +170,12 @@ def _load(context: ssl.SSLContext, shown: Credential) -> None:
         context.load_cert_chain(chain, key)
 
 
+def is_cut(error: ssl.SSLError) -> bool:
+    """Whether a session of `ssl` died of a stream that ended without close_notify: in some versions of Python
+    its class does not say so."""
+    return isinstance(error, ssl.SSLEOFError) or error.reason == "UNEXPECTED_EOF_WHILE_READING"
+
+
 @functools.cache
 def foreign_context(
     server: bool,
@@ -194,6 +202,8 @@ def foreign_context(
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server else ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = context.maximum_version = _TLS_VERSIONS[version]
+    # Older Pythons have it on: a stream cut off would look like a clean end.
+    context.options &= ~_IGNORE_UNEXPECTED_EOF
     context.load_verify_locations(cadata=_ROOT.decode("ascii"))
     if server:
         context.num_tickets = tickets

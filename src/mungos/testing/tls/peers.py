@@ -7,6 +7,7 @@ import re
 import ssl
 from collections.abc import Callable
 
+from mungos.testing.tls.papers import is_cut
 from mungos.testing.tls.world import RawPeer, World
 from mungos.tls.alerts import AlertDescription
 from mungos.tls.contract import Data, Engine, Established, Failed, PeerClosed, ReadSide
@@ -217,10 +218,11 @@ class LibraryPeer(Peer):
             pass
         except ssl.SSLZeroReturnError:
             self.notified = True
-        except ssl.SSLEOFError:
-            self.truncated = True
         except ssl.SSLError as error:
-            self.error = error.with_traceback(None)
+            if is_cut(error):
+                self.truncated = True
+            else:
+                self.error = error.with_traceback(None)
         self.out += self._outgoing.read()
 
     def seal(self, data: bytes) -> bytes:

@@ -10,6 +10,7 @@ import sys
 def settings(side: int) -> ssl.SSLContext:
     """TLS 1.2 without certificates: this program only ever talks to itself."""
     context = ssl.SSLContext(side)
+    context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # on in some versions of Python
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     context.maximum_version = ssl.TLSVersion.TLSv1_2
@@ -38,7 +39,7 @@ def main(repaired: bool) -> int:
     content = client.read(100)
     try:
         client.read(100)
-    except ssl.SSLEOFError as error:
+    except ssl.SSLError as error:  # in some versions of Python not yet the SSLEOFError that it is
         print(f"check failed: the peer can't tell an end from a cut: {error}")
         return 1
     print(content.decode())

@@ -23,12 +23,14 @@ def settings(side: int) -> ssl.SSLContext:
 def fetch(connection: socket.socket, repaired: bool) -> tuple[bytes, str]:
     """What came, and how it ended."""
     context = settings(ssl.PROTOCOL_TLS_CLIENT)
+    if repaired:
+        context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # on in some versions of Python
     tls = context.wrap_socket(connection, suppress_ragged_eofs=not repaired)
     content = b""
     try:
         while block := tls.recv(100):
             content += block
-    except ssl.SSLEOFError:
+    except ssl.SSLError:  # in some versions of Python not yet the SSLEOFError that it is
         return content, "cut off"
     return content, "complete"
 

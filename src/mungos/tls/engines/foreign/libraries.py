@@ -8,7 +8,12 @@ from collections.abc import Iterable, Mapping
 
 from mungos.tls.contract import Availability
 
-__all__ = ["Absent", "Prototype", "declare", "load"]
+__all__ = ["RESULT", "Absent", "Prototype", "declare", "load"]
+
+RESULT = ctypes.c_long
+"""What the functions return that C calls, where C has an int. Some processors' calling conventions (s390x,
+ppc64) want an int's sign in the whole register, and ctypes sets only its lower half: compiled code then sees
+what was left in the other. A long fills the register, and where it is no longer than an int, is one."""
 
 Prototype = tuple[type | None, tuple[type, ...]]
 """What a function returns (None: void) and takes, as ctypes types."""

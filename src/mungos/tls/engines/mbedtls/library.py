@@ -12,23 +12,23 @@ from ctypes import c_char_p, c_int, c_size_t, c_uint, c_void_p
 from dataclasses import dataclass
 from functools import cache
 
-from mungos.tls.engines.foreign.libraries import Absent, Prototype, declare, load
+from mungos.tls.engines.foreign.libraries import RESULT, Absent, Prototype, declare, load
 from mungos.tls.engines.mbedtls.layout import Layout, measure
 
 __all__ = ["CHECK", "DEBUG", "RANDOM", "RECEIVE", "SEND", "MbedTLS", "mbedtls"]
 
 _NAMES = ("libmbedtls.so.21", "libmbedtls.so.14", "libmbedtls.so")
 
-RECEIVE = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t)
+RECEIVE = ctypes.CFUNCTYPE(RESULT, c_void_p, c_void_p, c_size_t)
 """(context, buffer, size) -> bytes, or an error."""
 
-SEND = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t)
+SEND = ctypes.CFUNCTYPE(RESULT, c_void_p, c_void_p, c_size_t)
 """As RECEIVE."""
 
-RANDOM = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p, c_size_t)
+RANDOM = ctypes.CFUNCTYPE(RESULT, c_void_p, c_void_p, c_size_t)
 """(context, buffer, size) -> 0, or an error."""
 
-CHECK = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p, c_int, ctypes.POINTER(ctypes.c_uint32))
+CHECK = ctypes.CFUNCTYPE(RESULT, c_void_p, c_void_p, c_int, ctypes.POINTER(ctypes.c_uint32))
 """(context, certificate, depth, what the library found wrong, which may be changed) -> 0, or an error."""
 
 DEBUG = ctypes.CFUNCTYPE(None, c_void_p, c_int, c_char_p, c_int, c_char_p)

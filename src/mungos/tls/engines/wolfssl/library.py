@@ -10,7 +10,7 @@ import ctypes
 from ctypes import c_char_p, c_int, c_long, c_ubyte, c_uint, c_ulong, c_void_p
 from functools import cache
 
-from mungos.tls.engines.foreign.libraries import Absent, Prototype, declare, load
+from mungos.tls.engines.foreign.libraries import RESULT, Absent, Prototype, declare, load
 
 __all__ = ["CHECK", "FILE_DER", "FILE_PEM", "RECEIVE", "SEND", "AlertHistory", "wolfssl"]
 
@@ -21,13 +21,13 @@ _NEWEST = 0x06000000  # not this one
 FILE_PEM = 1
 FILE_DER = 2
 
-RECEIVE = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p, c_int, c_void_p)
+RECEIVE = ctypes.CFUNCTYPE(RESULT, c_void_p, c_void_p, c_int, c_void_p)
 """(session, buffer, size, context) -> bytes, or a negative number."""
 
-SEND = ctypes.CFUNCTYPE(c_int, c_void_p, c_void_p, c_int, c_void_p)
+SEND = ctypes.CFUNCTYPE(RESULT, c_void_p, c_void_p, c_int, c_void_p)
 """As RECEIVE."""
 
-CHECK = ctypes.CFUNCTYPE(c_int, c_int, c_void_p)
+CHECK = ctypes.CFUNCTYPE(RESULT, c_int, c_void_p)
 """(whether the library believes the certificate, what it looked at) -> whether we do."""
 
 
