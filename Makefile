@@ -19,7 +19,7 @@ CHECKED := $(wildcard src tests benchmarks examples fuzz mutants scripts)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-s390x lab-s390x lab-i386 lab-mips64el selftest soak conformance lint bench bench-tls fuzz mutants-tls nightly clean
+.PHONY: help run test test-s390x lab-s390x lab-i386 lab-mips64el selftest soak conformance tls-libraries lint bench bench-tls fuzz mutants-tls nightly clean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -62,6 +62,9 @@ fuzz: $(VENV)/.installed-fuzz ## any bytes into every decoder and handshake (FUZ
 conformance: $(VENV)/.installed ## every TLS engine that is here through the 93 cases (CONFORMANCE_ARGS="--help")
 	$(BIN)/python -m mungos.testing.tls $(CONFORMANCE_ARGS)
 
+tls-libraries: $(VENV)/.installed ## the engines over C libraries, with Debian 13's Mbed TLS 3.6 and wolfSSL 5.7
+	MUNGOS_CACHE=$(CURDIR)/.cache $(BIN)/python scripts/tls_libraries/run_tests.py amd64
+
 mutants-tls: $(VENV)/.installed-lint ## delete each branch of TLS that refuses something: a test must notice (MUTANTS_ARGS="--help")
 	$(BIN)/python -m mutants $(MUTANTS_ARGS)
 
@@ -74,6 +77,7 @@ nightly: $(VENV)/.installed-lint ## everything, with many more examples, each st
 	$(NIGHTLY) --deadline 3600 -- $(MAKE) lab-i386
 	$(NIGHTLY) --deadline 7200 -- $(MAKE) lab-mips64el
 	$(NIGHTLY) --deadline 1800 -- $(MAKE) conformance
+	$(NIGHTLY) --deadline 1800 -- $(MAKE) tls-libraries
 	$(NIGHTLY) --deadline 7200 -- $(MAKE) mutants-tls
 	$(NIGHTLY) --deadline 300 -- $(MAKE) run
 
