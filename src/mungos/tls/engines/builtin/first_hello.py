@@ -74,7 +74,7 @@ def hello_forms(
 ) -> tuple[HelloForm, ...]:
     """The forms, one of which is chosen at random for each session."""
 
-    def form(before: list[int], modes: list[int], protocols: list[bytes]) -> HelloForm:
+    def form(before: list[int], protocols: list[bytes]) -> HelloForm:
         extensions: Extensions = {
             ExtensionType.supported_groups: pack_uints(2, 2, [*before, *groups]),
             ExtensionType.signature_algorithms: pack_uints(2, 2, [*before, *schemes]),
@@ -88,16 +88,17 @@ def hello_forms(
             extensions[ExtensionType.compress_certificate] = OFFER_ZLIB
         extensions[ExtensionType.record_size_limit] = record_size_limit.to_bytes(2, "big")
         extensions[ExtensionType.supported_versions] = pack_versions([*before, TLS13])
-        extensions[ExtensionType.psk_key_exchange_modes] = pack_uints(1, 1, [PSK_DHE_KE, *modes])
+        # Never a reserved one here: Mbed TLS 3.6 refuses modes that it does not know with illegal_parameter.
+        extensions[ExtensionType.psk_key_exchange_modes] = pack_uints(1, 1, [PSK_DHE_KE])
         return HelloForm([*before, *suites], extensions)
 
     if not greased:
-        return (form([], [], []),)
+        return (form([], []),)
     forms = []
     for nibble in range(GREASE_FORMS):
         value = grease(nibble)
-        # RFC 8701 section 3.1; a mode's number is one byte (section 2).
-        made = form([value], [0x0B + 0x1F * (nibble & 7)], [value.to_bytes(2, "big")])
+        # RFC 8701 section 3.1.
+        made = form([value], [value.to_bytes(2, "big")])
         made.first = {value: b""}
         made.packed_first = pack_each(made.first)
         # A body that is not empty, so that servers learn to pass over that, too.
