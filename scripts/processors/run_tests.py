@@ -78,7 +78,7 @@ def settings(emulated: bool) -> dict[str, str]:
     factor, profile = (f"{TIME_FACTOR:g}", "s390x") if emulated else ("2", "default")
     asked = os.environ
     return {
-        "PYTHONPATH": "src",
+        "PYTHONPATH": str(PROJECT / "src"),
         "MUNGOS_TEST_TIME_FACTOR": asked.get("MUNGOS_TEST_TIME_FACTOR", factor),
         "MUNGOS_HYPOTHESIS_PROFILE": asked.get("MUNGOS_ROOT_PROFILE", profile),
         "MUNGOS_FOREIGN_PROGRAMS": present_programs(),

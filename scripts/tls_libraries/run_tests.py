@@ -44,7 +44,7 @@ def main(arguments: list[str]) -> int:
         return 2
     environment = {
         **os.environ,
-        "PYTHONPATH": "src",
+        "PYTHONPATH": str(PROJECT / "src"),
         "MUNGOS_TEST_TIME_FACTOR": TIME_FACTOR if emulated else "2",
         "MUNGOS_HYPOTHESIS_PROFILE": "s390x" if emulated else "default",
         "HYPOTHESIS_STORAGE_DIRECTORY": "/var/cache/hypothesis",

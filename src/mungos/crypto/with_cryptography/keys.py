@@ -7,7 +7,7 @@ import re
 from abc import ABC, abstractmethod
 from typing import cast
 
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.ec import (
     ECDSA,
     SECP256R1,
@@ -227,7 +227,7 @@ def _rsa_key(spki: bytes) -> PublicKey:
         key = load_der_public_key(spki)
     except UnsupportedAlgorithm:
         raise Unsupported("the public key is of a kind that the library does not know") from None
-    except ValueError:
+    except (ValueError, InternalError):  # the second from version 43, for a few malformed keys
         raise BadKey("SubjectPublicKeyInfo can't be parsed, or holds no valid key") from None
     if algorithm is None or not isinstance(key, RSAPublicKey):
         raise Unsupported(
