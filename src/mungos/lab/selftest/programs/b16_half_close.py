@@ -18,7 +18,7 @@ def serve(connection: socket.socket, repaired: bool) -> None:
     while pending:
         readable, writable, _ = select.select(reading, [connection], [])
         if writable:
-            pending = pending[connection.send(pending) :]
+            pending = pending[connection.send(pending[:65536]) :]
         if readable and not connection.recv(100):
             if not repaired:
                 break
