@@ -66,7 +66,7 @@ if not TYPE_CHECKING:
         # The core is large, and the lab, which starts programs in milliseconds, lives here without it.
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        import importlib  # noqa: PLC0415
+        import importlib  # noqa: PLC0415 - start-up counts
 
         home = importlib.import_module("mungos.addresses" if name == "AccessList" else "mungos.core")
         globals()[name] = value = getattr(home, name)

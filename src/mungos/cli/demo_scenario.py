@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from mungos.cli.demo_ends import EchoServer, End, describe
@@ -335,7 +336,7 @@ class _Pair:
                 _session(end).ping(payload)
                 log.debug("%s → ping of %d bytes", _session(end).connection, size)
                 what = f"the pong to the {end.role}'s ping of {size} bytes"
-                self._wait(what, lambda end=end: bool(end.pongs), client, server)  # type: ignore[misc]
+                self._wait(what, partial(_has_pong, end), client, server)
                 pong = end.pongs.popleft()
                 if pong != payload:
                     raise _Failed(f"{what} differs: {first_difference(payload, pong)}")
@@ -351,7 +352,7 @@ class _Pair:
                     _session(end).close_with(code, f"{end.role} says goodbye")
             self._wait(
                 f"both ends of the connection that is closed by {_BY[who]}",
-                lambda ends=(client, server): _over(*ends),  # type: ignore[misc]
+                partial(_over, client, server),
             )
             for end in (client, server):
                 if end.closed is not None and not end.closed.reason.clean:
@@ -404,6 +405,10 @@ class _Pair:
 
 
 _BY = {"client": "the client", "server": "the server", "both": "both at once"}
+
+
+def _has_pong(end: End) -> bool:
+    return bool(end.pongs)
 
 
 def _over(one: End, other: End) -> bool:

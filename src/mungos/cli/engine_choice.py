@@ -59,7 +59,7 @@ def checked_engine(name: str, provider: str | None) -> EngineFactory:
             raise NotStarted(f"{error}; see `mungos engines`") from None
         raise click.UsageError(printable(str(error))) from None
     if provider in _SLOW:
-        from mungos.crypto.pure import SlowCryptography  # noqa: PLC0415
+        from mungos.crypto.pure import SlowCryptography  # noqa: PLC0415 - large, and for these alone
 
         # Said here in the command's own words, once.
         warnings.simplefilter("ignore", SlowCryptography)

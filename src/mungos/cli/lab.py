@@ -2,34 +2,29 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import cast
+from typing import ClassVar
 
 import click
 
+from mungos.cli.lazy_commands import LazyCommands
+
 __all__ = ["lab"]
 
-# In the order of the help: name, module, what it does. The command bears the same name there.
-_COMMANDS = {
-    "run": ("mungos.cli.lab_run", "Run a command under watch, and explain why it does not end."),
-    "compare": ("mungos.cli.lab_compare", "Run it on several processors; show where the outputs part."),
-    "arch": ("mungos.cli.lab_arch", "Build, list and remove the processors' file systems."),
-    "history": ("mungos.cli.lab_history", "List earlier runs; rates over nights."),
-    "report": ("mungos.cli.lab_report", "Render a run again from its JSON."),
-    "rules": ("mungos.cli.lab_rules", "List what the lab can find, and what to do about it."),
-    "selftest": ("mungos.cli.lab_selftest", "Find the planted bugs: does the lab work here?"),
-}
 
-
-class _Commands(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+class _Commands(LazyCommands):
+    table: ClassVar = {
+        "run": ("mungos.cli.lab_run", "Run a command under watch, and explain why it does not end."),
+        "compare": ("mungos.cli.lab_compare", "Run it on several processors; show where the outputs part."),
+        "arch": ("mungos.cli.lab_arch", "Build, list and remove the processors' file systems."),
+        "history": ("mungos.cli.lab_history", "List earlier runs; rates over nights."),
+        "report": ("mungos.cli.lab_report", "Render a run again from its JSON."),
+        "rules": ("mungos.cli.lab_rules", "List what the lab can find, and what to do about it."),
+        "selftest": ("mungos.cli.lab_selftest", "Find the planted bugs: does the lab work here?"),
+    }
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
         try:
-            module = importlib.import_module(_COMMANDS[cmd_name][0])
+            return super().get_command(ctx, cmd_name)
         except ModuleNotFoundError as error:
             missing = (error.name or "").partition(".")[0]
             if missing in {"mungos", ""}:
@@ -37,12 +32,6 @@ class _Commands(click.Group):
             raise click.UsageError(
                 f"`mungos lab {cmd_name}` needs {missing}: pip install 'mungos[lab]'"
             ) from None
-        return cast("click.Command", getattr(module, cmd_name))
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        # Without importing them all.
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
 
 
 @click.group(

@@ -7,12 +7,12 @@ import re
 import sys
 import time
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 import click
 from rich.console import Console
 from rich.text import Text
 
+from mungos.cli.parameter_types import ParamType
 from mungos.cli.printable import printable
 from mungos.cli.statuses import Failure
 from mungos.lab.reports.history import History
@@ -44,14 +44,7 @@ _PLAIN_LETTERS = dict(zip(_LETTERS, "#~xo=@T?", strict=True)) | {Verdict.TIMED_O
 _LETTERS[Verdict.TIMED_OUT] = "T"
 
 
-if TYPE_CHECKING:
-    _Float = click.ParamType[float]
-else:
-    # Parameter types became generic with click 8.4.
-    _Float = click.ParamType
-
-
-class _Since(_Float):
+class _Since(ParamType[float]):
     name = "when"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from mungos.cli.lab_run_options import ARGUMENT, MOST_RETRIES, MOST_SECONDS, OPTIONS, Option, Request
 from mungos.cli.lab_run_work import Unusable, work
+from mungos.cli.parameter_types import ParamType
 
 __all__ = ["LAB_STATUSES", "run"]
 
@@ -26,15 +25,7 @@ Exit status:
 With several processors: that of the first one that did not pass."""
 
 
-if TYPE_CHECKING:
-    _Kind = click.ParamType[object]
-    _Float = click.ParamType[float]
-else:
-    # Parameter types became generic with click 8.4.
-    _Kind = _Float = click.ParamType
-
-
-class _Seconds(_Float):
+class _Seconds(ParamType[float]):
     name = "seconds"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
@@ -49,7 +40,7 @@ class _Seconds(_Float):
 
 def _parameter(option: Option) -> click.Option:
     names = ["/".join(option.names)] if option.kind == "pair" else list(option.names)
-    kinds: dict[str, _Kind | type] = {
+    kinds: dict[str, ParamType[object] | type] = {
         "seconds": _Seconds(),
         "count": click.IntRange(0, MOST_RETRIES),
         "text": str,

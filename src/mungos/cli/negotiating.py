@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import click
 
 from mungos.cli.engine_choice import engine_option, provider_option
 from mungos.cli.key_log import KeyLog
+from mungos.cli.parameter_types import ParamType
 from mungos.cli.printable import printable
 from mungos.cli.statuses import NotStarted
 from mungos.errors import Misuse
@@ -34,15 +35,8 @@ Option = Callable[[Command], Command]
 _MAX_ALPN = 255  # bytes, RFC 7301 section 3.1
 _NOT_SET_UP = "TLS can't be set up: "
 
-if TYPE_CHECKING:
-    _Names = click.ParamType[tuple[str, ...]]
-    _Key = click.ParamType[ExternalPsk]
-else:
-    # Parameter types became generic with click 8.4.
-    _Names = _Key = click.ParamType
 
-
-class _List(_Names):
+class _List(ParamType[tuple[str, ...]]):
     """Names with commas between them, each known and each once; the case of letters does not matter."""
 
     name = "list"
@@ -68,7 +62,7 @@ class _List(_Names):
         return tuple(found)
 
 
-class _Protocols(_Names):
+class _Protocols(ParamType[tuple[str, ...]]):
     """Names of protocols with commas between them."""
 
     name = "list"
@@ -87,7 +81,7 @@ class _Protocols(_Names):
         return names
 
 
-class _Psk(_Key):
+class _Psk(ParamType[ExternalPsk]):
     """IDENTITY:HEX, a key that both sides know; with `:sha384` behind it one for the suites of that hash."""
 
     name = "psk"

@@ -2,47 +2,32 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
-from typing import cast
+from typing import ClassVar
 
 import click
 
 from mungos import __version__
+from mungos.cli.lazy_commands import LazyCommands
 from mungos.cli.printable import printable
 from mungos.cli.statuses import FAILED, STATUSES, Interrupted
 from mungos.errors import Misuse
 
 __all__ = ["program", "run"]
 
-# In the order of the help: name, module, what it does. The command bears the module's name.
-_COMMANDS = {
-    "serve": ("mungos.cli.serve", "Serve a directory over HTTP and HTTPS."),
-    "echo": ("mungos.cli.echo", "Send back what comes: TCP, UDP, TLS, HTTP, WebSocket."),
-    "get": ("mungos.cli.get", "Fetch a URL."),
-    "ws": ("mungos.cli.ws", "Talk to a WebSocket."),
-    "connect": ("mungos.cli.connect", "Join standard input and output to a peer."),
-    "engines": ("mungos.cli.engines", "List the TLS engines, and why one is missing."),
-    "demo": ("mungos.cli.demo", "See Mungos at work on your own machine."),
-    "lab": ("mungos.cli.lab", "Run any program under watch, and learn why it does not end."),
-}
 
-
-class _Commands(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in _COMMANDS:
-            return None
-        module = importlib.import_module(_COMMANDS[cmd_name][0])
-        return cast("click.Command", getattr(module, cmd_name))
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        # Without importing them all.
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in _COMMANDS.items()])
+class _Commands(LazyCommands):
+    table: ClassVar = {
+        "serve": ("mungos.cli.serve", "Serve a directory over HTTP and HTTPS."),
+        "echo": ("mungos.cli.echo", "Send back what comes: TCP, UDP, TLS, HTTP, WebSocket."),
+        "get": ("mungos.cli.get", "Fetch a URL."),
+        "ws": ("mungos.cli.ws", "Talk to a WebSocket."),
+        "connect": ("mungos.cli.connect", "Join standard input and output to a peer."),
+        "engines": ("mungos.cli.engines", "List the TLS engines, and why one is missing."),
+        "demo": ("mungos.cli.demo", "See Mungos at work on your own machine."),
+        "lab": ("mungos.cli.lab", "Run any program under watch, and learn why it does not end."),
+    }
 
 
 @click.group(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
 
 import click
+
+from mungos.cli.parameter_types import ParamType
 
 __all__ = ["SECONDS", "SIZE", "parse_size"]
 
@@ -22,15 +23,7 @@ def parse_size(text: str) -> int:
     return size
 
 
-if TYPE_CHECKING:
-    _Int = click.ParamType[int]
-    _Float = click.ParamType[float]
-else:
-    # Parameter types became generic with click 8.4.
-    _Int = _Float = click.ParamType
-
-
-class _Size(_Int):
+class _Size(ParamType[int]):
     name = "size"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
@@ -42,7 +35,7 @@ class _Size(_Int):
             self.fail(str(error), param, ctx)
 
 
-class _Seconds(_Float):
+class _Seconds(ParamType[float]):
     name = "seconds"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:

@@ -10,7 +10,8 @@
 
 enum { SIZE = 4 << 20 };
 
-static void answer(int connection, int repaired)
+/* The reader begins when something was sent: else it could empty the buffers meanwhile, and send() take all. */
+static void answer(int connection, int begun, int repaired)
 {
     char *content = calloc(1, SIZE);
     ssize_t sent = 0, taken;
@@ -23,6 +24,8 @@ static void answer(int connection, int repaired)
         if (taken < 0)
             break;
         sent += taken;
+        if (sent == taken)
+            close(begun);
     } while (repaired && sent < SIZE);
     close(connection);
     free(content);
@@ -34,15 +37,19 @@ int main(int count, char **words)
     static char block[65536];
     long taken = 0;
     ssize_t size;
-    int ends[2];
+    int ends[2], begun[2];
 
     socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
+    pipe(begun);
     if (fork() == 0) {
         close(ends[0]);
-        answer(ends[1], repaired);
+        close(begun[0]);
+        answer(ends[1], begun[1], repaired);
         return 0;
     }
     close(ends[1]);
+    close(begun[1]);
+    read(begun[0], block, 1);
     while ((size = read(ends[0], block, sizeof block)) > 0)
         taken += size;
     wait(NULL);

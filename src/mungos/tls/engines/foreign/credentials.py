@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TypeVar
 
 from mungos.errors import Malformed
@@ -24,11 +24,12 @@ def names_of(credential: Credential) -> tuple[str, ...]:
     return dns_names(certificates[0]) if certificates else ()
 
 
-def choose(server_name: str | None, among: Iterable[tuple[T, tuple[str, ...]]]) -> T | None:
-    """The first whose names cover `server_name` (lower case), None where none does (RFC 6066 section 3)."""
-    if server_name is not None:
+def choose(server_name: str | None, made: Sequence[T], names: Sequence[tuple[str, ...]]) -> T:
+    """Of what was made for each credential, the first whose names cover `server_name` (lower case), else the
+    first (RFC 6066 section 3)."""
+    if server_name is not None and len(made) > 1:
         name = server_name.rstrip(".")
-        for each, patterns in among:
+        for each, patterns in zip(made, names, strict=True):
             if any(covers(pattern, name) for pattern in patterns):
                 return each
-    return None
+    return made[0]

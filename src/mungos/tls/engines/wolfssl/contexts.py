@@ -47,11 +47,7 @@ class ServerContexts:
 
     def for_name(self, server_name: str | None) -> Context:
         """The first whose names cover `server_name` (lower case), else the first (RFC 6066 section 3)."""
-        if len(self.contexts) > 1:
-            chosen = choose(server_name, zip(self.contexts, self.names, strict=True))
-            if chosen is not None:
-                return chosen
-        return self.contexts[0]
+        return choose(server_name, self.contexts, self.names)
 
 
 _clients: WeakKeyDictionary[ClientConfig, ClientContext] = WeakKeyDictionary()
