@@ -1,4 +1,5 @@
-"""On an emulated processor a loop over every byte takes minutes: there it takes every STRIDE-th.
+"""On an emulated processor a loop over every byte takes minutes: there it takes every STRIDE-th, and a crowd
+is a STRIDE-th of what it is natively.
 
 What differs between processors (byte order, word size, the numbers of errors) shows itself at any offset;
 every single one is tried natively.

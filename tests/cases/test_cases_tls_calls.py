@@ -13,6 +13,7 @@ from mungos.errors import Closed, Misuse
 from tests.cases.oracles import Crowd, ended, no_residue
 from tests.cases.tls_stand import Role, Stand, client_config, server_config
 from tests.cases.world import Notes, World
+from tests.thinning import STRIDE
 
 LIMITS = Limits(linger=0.1)
 
@@ -294,7 +295,7 @@ def test_t82_many_connections_closed_at_once(
 ) -> None:
     caplog.set_level(logging.ERROR, "mungos")  # a warning for each is not what is timed here
     world = stand.world
-    count = 1000 if world.wire == "memory" and answering else 250
+    count = (1000 if world.wire == "memory" and answering else 250) // STRIDE
     server, client = Crowd(), Crowd()
     limits = Limits(linger=5.0)
     ours, theirs = world.manager(limits), world.manager(limits)

@@ -67,6 +67,9 @@ class Certificate:
         not_before, not_after: seconds since 1970-01-01T00:00:00Z, both inclusive.
         odd_times: whether a date before 2050 is a GeneralizedTime (RFC 5280 section 4.1.2.5 forbids it).
         spki: SubjectPublicKeyInfo, DER.
+
+    Attributes (to be filled):
+        signed_by: the SubjectPublicKeyInfo whose key is known to have signed it; empty if none is.
     """
 
     __slots__ = (
@@ -81,6 +84,7 @@ class Certificate:
         "serial",
         "signature",
         "signature_algorithm",
+        "signed_by",
         "spki",
         "subject",
         "tbs",
@@ -95,6 +99,7 @@ class Certificate:
         self._extensions: Extensions | None = None
         self._extensions_der = b""
         self._public_key: PublicKey | None = None
+        self.signed_by = b""
         whole = Reader(der)
         outer = whole.enter(SEQUENCE)
         start = outer.position

@@ -79,7 +79,7 @@ def verify_server(
         Misuse: `server_name` is neither a DNS name nor an address.
     """
     identity = wanted_identity(server_name)
-    leaf = _leaf(chain, wall)
+    leaf = _leaf(chain, roots, provider, wall)
     if not bears_name(leaf, identity):
         raise NameMismatch(f"the certificate does not bear the name {server_name!r}: it bears {_shown(leaf)}")
     return _Search(chain, leaf, oids.SERVER_AUTH, roots, provider, wall).run()
@@ -87,16 +87,16 @@ def verify_server(
 
 def verify_client(chain: Sequence[bytes], roots: TrustStore, provider: Provider, wall: float) -> VerifiedPath:
     """Check a client's certificates: as `verify_server`, for the purpose clientAuth and without a name."""
-    leaf = _leaf(chain, wall)
+    leaf = _leaf(chain, roots, provider, wall)
     return _Search(chain, leaf, oids.CLIENT_AUTH, roots, provider, wall).run()
 
 
-def _leaf(chain: Sequence[bytes], wall: float) -> Certificate:
+def _leaf(chain: Sequence[bytes], roots: TrustStore, provider: Provider, wall: float) -> Certificate:
     if not chain:
         raise NoCertificate("the peer sent no certificate")
     if len(chain) > MAX_CHAIN:
         raise PathTooHard(f"{len(chain)} certificates in a chain (limit {MAX_CHAIN})")
-    leaf = Certificate(chain[0])
+    leaf = roots.recognize(chain[0], provider)
     _check_dates(leaf, wall)
     return leaf
 
@@ -205,6 +205,8 @@ class _Search:
         path = self._extend((leaf,))
         if path is None:
             raise self._error or self._unknown_issuer()
+        for certificate in path[:-1]:
+            self._roots.remember(certificate, self._provider)
         return VerifiedPath(path, key)
 
     def _unknown_issuer(self) -> UnknownIssuer:
@@ -267,7 +269,7 @@ class _Search:
                 parsed.append(other)
                 continue
             try:
-                certificate = Certificate(other)
+                certificate = self._roots.recognize(other, self._provider)
                 certificate.complete()
             except CertificateError as error:
                 self._note(error)
@@ -281,12 +283,15 @@ class _Search:
         if self._signatures <= 0:
             raise PathTooHard(f"over {MAX_SIGNATURES} signatures to check")
         self._signatures -= 1
+        if child.signed_by == issuer.spki:
+            return True
         try:
             check_signature(child, issuer.public_key(self._provider))
         except SignatureMismatch:
             if _other_key(child, issuer):
                 return False
             raise
+        child.signed_by = issuer.spki
         return True
 
     def _check_issuer(self, issuer: Certificate, path: tuple[Certificate, ...], is_root: bool) -> None:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from mungos.crypto.contract import Provider
 from mungos.errors import Malformed, Misuse
 from mungos.x509.certificate import Certificate, subject_of
 from mungos.x509.errors import CertificateMalformed
 from mungos.x509.pem import certificates_from_pem
 
-__all__ = ["TrustStore"]
+__all__ = ["MAX_REMEMBERED", "MAX_REMEMBERED_SIZE", "TrustStore"]
+
+MAX_REMEMBERED = 64
+"""Certificates of peers that are remembered."""
+
+MAX_REMEMBERED_SIZE = 8 * 1024
+"""Bytes of one that is remembered."""
 
 
 class TrustStore:
     """A set of root certificates. Built once and shared: nothing about it changes but what it remembers."""
 
-    __slots__ = ("_by_subject", "_ders", "_parsed")
+    __slots__ = ("_by_subject", "_ders", "_parsed", "_remembered")
 
     def __init__(self, roots: Iterable[bytes], *, tolerant: bool = False) -> None:
         """
@@ -30,6 +37,7 @@ class TrustStore:
         self._ders: set[bytes] = set()
         self._by_subject: dict[bytes, list[bytes]] = {}
         self._parsed: dict[bytes, tuple[Certificate, ...]] = {}
+        self._remembered: dict[tuple[Provider, bytes], Certificate] = {}
         for der in roots:
             if der in self._ders:
                 continue
@@ -84,6 +92,21 @@ class TrustStore:
             if found:
                 self._parsed[subject] = found
         return found
+
+    def recognize(self, der: bytes, provider: Provider) -> Certificate:
+        """The certificate, already parsed and with its key and its proofs if this provider proved a path
+        from it of late. Raises CertificateMalformed."""
+        return self._remembered.get((provider, der)) or Certificate(der)
+
+    def remember(self, certificate: Certificate, provider: Provider) -> None:
+        """Keep a certificate from which a path was proved: its signature will not change."""
+        key = provider, certificate.der
+        if len(certificate.der) > MAX_REMEMBERED_SIZE or key in self._remembered:
+            return
+        # Stores are shared between threads: replaced, and never changed under somebody's hands.
+        if len(self._remembered) >= MAX_REMEMBERED:
+            self._remembered = {}
+        self._remembered[key] = certificate
 
     @classmethod
     def _readable(cls, ders: Iterable[bytes]) -> Iterable[Certificate]:
