@@ -23,7 +23,14 @@ FINISHED, TOO_FEW, USAGE = 0, 1, 2
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 PACKAGES = ("mungos/tls", "mungos/x509", "mungos/crypto")
-TESTS = ("tests/tls", "tests/tls_builtin", "tests/x509", "tests/crypto")
+TESTS = (
+    "tests/tls",
+    "tests/tls_builtin",
+    "tests/tls_foreign",
+    "tests/testing_tls",
+    "tests/x509",
+    "tests/crypto",
+)
 REASONS = Path(__file__).with_name("survivors.toml")
 LEAST = 0.98  # of the branches must be noticed
 AT_ONCE = 60  # tests that are tried first; the rest only if these notice nothing
