@@ -278,13 +278,13 @@ def cut_behind_the_server_hello(stand: Stand) -> None:
 
 @scene("T15")
 def cut_before_and_inside_certificate_verify(stand: Stand) -> None:
-    """At every byte of CertificateVerify's record, at every seventh from EncryptedExtensions to there."""
+    """At every byte from EncryptedExtensions to the end of CertificateVerify's record."""
     if stand.role == "server":
         _cut_clients_flight(stand, stand.context(False, shown=credential()), whole=True)
         return
     context = stand.context(True)
     starts = _starts(flight(stand, context))
-    _cut_in_records(stand, context, [*range(starts[2], starts[-3], 7), *range(starts[-3], starts[-2])])
+    _cut_in_records(stand, context, list(range(starts[2], starts[-2])))
 
 
 @scene("T16", server="the server's own Finished is no part of what it hears; the client's is T17")
@@ -352,7 +352,7 @@ def _cut_clients_flight(stand: Stand, context: ssl.SSLContext, *, whole: bool) -
             # Compatibility's record, Certificate, CertificateVerify, Finished; signatures vary in size.
             starts = _starts(records(peer.out))
             if whole:
-                spots = [*range(0, starts[-3], 7), *range(starts[-3], starts[-2] - 8)]
+                spots = list(range(starts[-2] - 8))
             else:
                 spots = [spot for at in range(len(starts) - 3) for spot in _spots(starts[at], starts[at + 1])]
         peer.spend(spots[done], stand.how)
