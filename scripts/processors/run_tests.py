@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +26,8 @@ LEFT_OUT = HERE / "left_out.toml"
 PACKAGES = HERE / "packages.txt"
 PROCESSES = 2
 PROCESSES_EMULATED = 3  # they wait for each other and for clocks more than natively
+# Debian bookworm's are too old; these are the same on every processor.
+NEWER_PACKAGES = {"bookworm": ("trustme>=1.1",)}
 TIME_FACTOR = 12.0  # for deadlines of tests, where programs are emulated
 
 
@@ -73,12 +76,30 @@ def present_programs(path: Path = LEFT_OUT) -> str:
         return ",".join(tomllib.load(file)["present_programs"])
 
 
-def settings(emulated: bool) -> dict[str, str]:
-    """Environment of the tests there."""
+def newer_packages(suite: str) -> list[Path]:
+    """Folders with what Debian has too old, from the index that pip uses."""
+    wanted = NEWER_PACKAGES.get(suite, ())
+    folder = PROJECT / ".cache" / f"python-{suite}"
+    if wanted and not folder.exists():
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-input",
+            "--disable-pip-version-check",
+        ]
+        subprocess.run([*command, "--no-deps", "--target", str(folder), *wanted], check=True)
+    return [folder] if wanted else []
+
+
+def settings(emulated: bool, packages: Sequence[Path] = ()) -> dict[str, str]:
+    """Environment of the tests there; `packages` are folders that are searched first."""
     factor, profile = (f"{TIME_FACTOR:g}", "s390x") if emulated else ("2", "default")
     asked = os.environ
     return {
-        "PYTHONPATH": str(PROJECT / "src"),
+        "PYTHONPATH": os.pathsep.join(map(str, [PROJECT / "src", *packages])),
         "MUNGOS_TEST_TIME_FACTOR": asked.get("MUNGOS_TEST_TIME_FACTOR", factor),
         "MUNGOS_HYPOTHESIS_PROFILE": asked.get("MUNGOS_ROOT_PROFILE", profile),
         "MUNGOS_FOREIGN_PROGRAMS": present_programs(),
@@ -120,7 +141,7 @@ def main(arguments: list[str]) -> int:
         print(f"left out: {', '.join(names)}: {entry.reason}", flush=True)
         for path in entry.tests:
             chosen += [f"--deselect={path}"] if "::" in path else [f"--ignore-glob={PROJECT / path}"]
-    environment = {**os.environ, **settings(where.emulator is not None)}
+    environment = {**os.environ, **settings(where.emulator is not None, newer_packages(root.suite))}
 
     def there(*command: str) -> list[str]:
         return list(wrap(architecture, command, str(PROJECT)))

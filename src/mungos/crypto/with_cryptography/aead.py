@@ -11,10 +11,22 @@ from mungos.crypto.contract import AEAD, AEADS, BadTag
 from mungos.errors import Misuse
 from mungos.protocol import Buffer
 
-__all__ = ["HAS_INTO", "aead"]
+__all__ = ["HAS_INTO", "TAKES_BUFFERS", "aead"]
 
 HAS_INTO = hasattr(AESGCM, "encrypt_into") and hasattr(AESGCM, "decrypt_into")
 """Whether the library writes into a caller's buffer, as its newer versions do."""
+
+
+def _takes_buffers() -> bool:
+    try:
+        AESGCM(bytes(16)).encrypt(bytes(12), bytearray(), bytearray())
+    except TypeError:
+        return False
+    return True
+
+
+TAKES_BUFFERS = _takes_buffers()
+"""Whether the library takes any buffer; its older versions take `bytes` alone."""
 
 _Cipher = Callable[[Buffer, Buffer, Buffer], bytes]
 _CipherInto = Callable[[Buffer, Buffer, Buffer, bytearray | memoryview], int]
@@ -41,6 +53,21 @@ def _bad_tag() -> BadTag:
     return BadTag("the AEAD's tag does not fit the message")
 
 
+class _OnlyBytes:
+    """The library's cipher where it takes `bytes` alone."""
+
+    __slots__ = ("_cipher",)
+
+    def __init__(self, cipher: AESGCM | ChaCha20Poly1305) -> None:
+        self._cipher = cipher
+
+    def encrypt(self, nonce: Buffer, data: Buffer, associated_data: Buffer) -> bytes:
+        return self._cipher.encrypt(bytes(nonce), bytes(data), bytes(associated_data))
+
+    def decrypt(self, nonce: Buffer, data: Buffer, associated_data: Buffer) -> bytes:
+        return self._cipher.decrypt(bytes(nonce), bytes(data), bytes(associated_data))
+
+
 class _Copying:
     """A key where the library can only return new bytes: the `_into` calls copy."""
 
@@ -49,7 +76,7 @@ class _Copying:
     encrypt: _Cipher
     bare_decrypt: _Cipher
 
-    def __init__(self, cipher: AESGCM | ChaCha20Poly1305) -> None:
+    def __init__(self, cipher: AESGCM | ChaCha20Poly1305 | _OnlyBytes) -> None:
         self.encrypt = cipher.encrypt
         self.bare_decrypt = cipher.decrypt
         self.bare_fault: type[Exception] = InvalidTag
@@ -110,13 +137,15 @@ class _Writing:
             raise _bad_tag() from None
 
 
-def aead(name: str, key: Buffer, into: bool = HAS_INTO) -> AEAD:
-    """A keyed AEAD, by its own name or its suite's. `into`: use the library's writing calls. Raises
-    Misuse."""
+def aead(name: str, key: Buffer, into: bool = HAS_INTO, buffers: bool = TAKES_BUFFERS) -> AEAD:
+    """A keyed AEAD, by its own name or its suite's. `into`: use the library's writing calls. `buffers`: hand
+    it any buffer, not `bytes` alone. Raises Misuse."""
     if name not in _BY_NAME:
         raise Misuse(f"AEAD {name!r} is not one of {', '.join(AEADS)}")
     kind, length = _BY_NAME[name]
     if len(key) != length:
         raise Misuse(f"a key of {_OF_SUITE.get(name, name)} has {length} bytes, not {len(key)}")
     cipher = kind(bytes(key))
-    return _Writing(cipher) if into else _Copying(cipher)
+    if into:
+        return _Writing(cipher)
+    return _Copying(cipher if buffers else _OnlyBytes(cipher))

@@ -52,7 +52,7 @@ class _X25519Share:
     def __init__(self, key: X25519PrivateKey) -> None:
         self.group = "x25519"
         self._key = key
-        self.public = key.public_key().public_bytes_raw()
+        self.public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
     def exchange(self, peer_share: Buffer, /) -> bytes:
         _expect("x25519", peer_share, _X25519)

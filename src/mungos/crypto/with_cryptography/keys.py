@@ -221,8 +221,23 @@ def public_key(spki: Buffer) -> PublicKey:
     return _rsa_key(spki)
 
 
+def _is_whole(der: bytes) -> bool:
+    """Whether the length in the header is that of the rest (X.690 section 8.1.3)."""
+    if len(der) < 2 or der[1] < 0x80:
+        return len(der) > 1 and len(der) == 2 + der[1]
+    size = der[1] & 0x7F
+    return len(der) == 2 + size + int.from_bytes(der[2 : 2 + size], "big")
+
+
+def _type_name(key: object) -> str:
+    return type(key).__name__.removeprefix("_")  # as older versions call theirs
+
+
 def _rsa_key(spki: bytes) -> PublicKey:
     algorithm = _rsa_algorithm(spki)
+    # Before version 40 the library passes over what stands behind the key.
+    if not _is_whole(spki):
+        raise BadKey(f"SubjectPublicKeyInfo is not {len(spki)} bytes long by its own header")
     try:
         key = load_der_public_key(spki)
     except UnsupportedAlgorithm:
@@ -231,7 +246,7 @@ def _rsa_key(spki: bytes) -> PublicKey:
         raise BadKey("SubjectPublicKeyInfo can't be parsed, or holds no valid key") from None
     if algorithm is None or not isinstance(key, RSAPublicKey):
         raise Unsupported(
-            f"a public key of type {type(key).__name__.removesuffix('PublicKey')} is not spoken here"
+            f"a public key of type {_type_name(key).removesuffix('PublicKey')} is not spoken here"
         )
     return _RSAPublic(algorithm[0], spki, key, algorithm[1])
 
@@ -263,10 +278,10 @@ class _Private:
             raise Misuse(f"a key of kind {self.kind} ({self.public.bits} bits) does not sign with {scheme}")
         # By the algorithm, since to ask for an instance of the library's abstract classes takes time.
         if algorithm.family == "ed25519":
-            return cast(Ed25519PrivateKey, key).sign(message)
+            return cast(Ed25519PrivateKey, key).sign(bytes(message))
         hash_name = cast("HashName", algorithm.hash)  # every family but Ed25519 has one
         if algorithm.family == "ecdsa":
-            return cast(EllipticCurvePrivateKey, key).sign(message, _ECDSA[hash_name])
+            return cast(EllipticCurvePrivateKey, key).sign(bytes(message), _ECDSA[hash_name])
         key = cast(RSAPrivateKey, key)
         if not _has_room(self.public.bits, algorithm.family, hash_name, algorithm.salt_length):
             raise Misuse(f"an RSA key of {self.public.bits} bits is too short for {scheme}")
@@ -292,7 +307,7 @@ def private_key(pem: bytes) -> PrivateKey:
     except (ValueError, TypeError, UnsupportedAlgorithm) as error:
         raise Misuse(f"the private key can't be read: {error}") from None
     if not isinstance(key, EllipticCurvePrivateKey | Ed25519PrivateKey | RSAPrivateKey):
-        raise Misuse(f"a private key of type {type(key).__name__} is not spoken here")
+        raise Misuse(f"a private key of type {_type_name(key)} is not spoken here")
     spki = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if isinstance(key, RSAPrivateKey) and block[1] == b"PRIVATE KEY":
         spki = _with_pss_identifier(spki, der)

@@ -1,4 +1,4 @@
-"""The provider over the `cryptography` package, version 42 or newer; newer features are found at run time."""
+"""The provider over the `cryptography` package, version 38 or newer; newer features are found at run time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mungos.protocol import Buffer
 
 __all__ = ["CryptographyProvider"]
 
-_OLDEST = 42
+_OLDEST = 38
 
 if int(cryptography.__version__.partition(".")[0]) < _OLDEST:
     raise ImportError(f"cryptography {cryptography.__version__} is too old: {_OLDEST} or newer is needed")
