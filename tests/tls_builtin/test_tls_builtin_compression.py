@@ -239,6 +239,14 @@ def test_rfc8879_4_compressed_without_being_offered(
     assert client.failure.alert is Alert.unexpected_message
 
 
+def test_rfc8879_4_refused_by_its_header(client_config: ClientConfig, server_config: ServerConfig) -> None:
+    """What was not offered is not collected first."""
+    half = frame(HandshakeType.compressed_certificate, bytes(30_000))[:100]
+    client = End(factory().client(client_config, "localhost"))
+    pump(client, hooked_server(server_config, only(HandshakeType.certificate, lambda _message: half)))
+    assert client.failure.alert is Alert.unexpected_message
+
+
 @pytest.mark.parametrize(("asked", "alert"), [(True, None), (False, Alert.unexpected_message)])
 def test_rfc8879_4_client_s_certificate_compressed(
     authority: Authority,

@@ -214,6 +214,18 @@ def test_t37_one_message_across_records(pair: tuple[End, End]) -> None:
     assert len(server.data) == 8192
 
 
+def test_take_of_exactly_the_first_records(pair: tuple[End, End]) -> None:
+    client, server = pair
+    for content in (b"first", b"second", b"third"):
+        client.engine.write((content,))
+    size = 2 * 22 + len(b"firstsecond")
+    taken = client.engine.take(size)
+    assert [len(part) for part in taken] == [27, 28]
+    assert client.engine.unsent == 22 + len(b"third")
+    server.give(b"".join(bytes(part) for part in taken) + client.take())
+    assert server.data == b"firstsecondthird"
+
+
 def test_t38_hidden_buffered_data(pair: tuple[End, End]) -> None:
     client, server = pair
     client.engine.write([b"one"])

@@ -79,6 +79,7 @@ def _twice(parsed: ClientHello) -> None:
 
 ET = ExtensionType
 PSK: bytes = b"\0\7\0\1x" + bytes(4) + b"\0\x21\x20" + bytes(32)
+X: bytes = b"\x4a\x4a\0\1x"  # a share of one byte, for a group that is none
 MISBEHAVED, INCOMPATIBLE = PeerMisbehaved, PeerIncompatible
 HELLOS: dict[str, tuple[Change, Alert, type[Exception]]] = {
     "T25 no version": (extend(ET.supported_versions, None), Alert.protocol_version, INCOMPATIBLE),
@@ -120,6 +121,21 @@ HELLOS: dict[str, tuple[Change, Alert, type[Exception]]] = {
         Alert.illegal_parameter,
         MISBEHAVED,
     ),
+    "shares without a length": (extend(ET.key_share, b"\0"), Alert.decode_error, Malformed),
+    "no bytes of shares": (extend(ET.key_share, b""), Alert.decode_error, Malformed),
+    "shares longer than their length": (
+        extend(ET.key_share, b"\0\x05" + X + X),
+        Alert.decode_error,
+        Malformed,
+    ),
+    "shares shorter than their length": (
+        extend(ET.key_share, b"\0\x0b" + X + X),
+        Alert.decode_error,
+        Malformed,
+    ),
+    "bytes behind the shares": (extend(ET.key_share, b"\0\x06" + X + b"\0"), Alert.decode_error, Malformed),
+    "empty share": (extend(ET.key_share, b"\0\x09\x4a\x4a\0\0" + X), Alert.decode_error, Malformed),
+    "share cut short": (extend(ET.key_share, b"\0\x05\x4a\x4a\0\2x"), Alert.decode_error, Malformed),
     "point off the curve": (
         extend(ET.key_share, pack_key_shares([(0x17, b"\4" + bytes(64))])),
         Alert.illegal_parameter,

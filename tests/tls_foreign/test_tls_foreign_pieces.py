@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mungos.tls import AlertDescription as Alert
 from mungos.tls.engines.foreign.joining import Joiner
 from mungos.tls.engines.foreign.outbox import Outbox
 from mungos.tls.engines.foreign.pipe import Pipe
 from mungos.tls.engines.foreign.records import HeldRecords
 from mungos.tls.engines.foreign.suites import groups, suites
+from mungos.tls.engines.foreign.verdicts import plain_alert_description
 from mungos.x509 import CertificateExpired
 
 HEAD = b"\x16\x03\x03"
@@ -100,6 +102,22 @@ def test_alert_in_the_clear_is_known_by_its_length(data: bytes, expected: bool) 
     held = HeldRecords()
     held.append(data)
     assert held.at_plain_alert is expected
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        ("15 0303 0002 02 28", Alert.handshake_failure),
+        ("15 0303 0002 01 00", None),  # a warning
+        ("15 0303 0002 02 c8", None),  # nobody knows it
+        ("15 0303 0003 02 28", None),
+        ("16 0303 0002 02 28", None),
+        ("15 0303 0002 02", None),
+        ("15 0303 0003 02 28 00", None),
+    ],
+)
+def test_fatal_alert_in_the_clear(record: str, expected: Alert | None) -> None:
+    assert plain_alert_description(bytes.fromhex(record)) is expected
 
 
 def test_pipe_carries_bytes_in_pieces() -> None:

@@ -195,7 +195,8 @@ class Securing:
                 return False
             self.leaving = True
             engine.close_write()
-        return engine.unsent == 0
+        # One that is owed is still to come.
+        return engine.unsent == 0 and (engine.write_side is tls.WriteSide.ENDED or engine.ending is not None)
 
     def release(self) -> None:
         """Drop the session: once, at the end."""

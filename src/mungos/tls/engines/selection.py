@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from typing import cast
 
 from mungos.errors import Misuse
@@ -24,21 +23,10 @@ def _load(name: str) -> EngineFactory | Availability:
     """The factory, or why there is none."""
     module, attribute = _ENGINES[name]
     try:
-        factory = getattr(importlib.import_module(module), attribute, None)
+        factory = getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
         return Availability(name, present=False, reason=f"the module {error.name} is not installed")
-    if factory is None:
-        return Availability(name, present=False, reason=f"{module} has no {attribute}")
     return cast("EngineFactory", factory)
-
-
-def _known() -> list[str]:
-    found = []
-    for name, (module, _) in _ENGINES.items():
-        spec = importlib.util.find_spec(module)
-        if spec is not None and spec.origin is not None:
-            found.append(name)
-    return found
 
 
 def _with_provider(engine: Availability, name: str) -> Availability:
@@ -56,7 +44,7 @@ def _with_provider(engine: Availability, name: str) -> Availability:
 def all_engines() -> list[Availability]:
     """Every engine that this version has, usable here or not, in the order in which "auto" prefers them."""
     found = []
-    for name in _known():
+    for name in _ENGINES:
         loaded = _load(name)
         found.append(loaded if isinstance(loaded, Availability) else loaded.availability())
     return found
@@ -73,9 +61,8 @@ def select(name: str = "auto", provider: str | None = None) -> EngineFactory:
     Raises Misuse for an unknown name, naming the known ones, and for an engine that can't be used here,
     saying what to install.
     """
-    # Asked once for each connection, and to look for all modules takes time.
     if name != "auto" and name not in _ENGINES:
-        raise Misuse(f"unknown TLS engine {name!r}; known are auto, {', '.join(_known())}")
+        raise Misuse(f"unknown TLS engine {name!r}; known are auto, {', '.join(_ENGINES)}")
     reasons = []
     for candidate in list(_ENGINES) if name == "auto" else [name]:
         loaded = _load(candidate)

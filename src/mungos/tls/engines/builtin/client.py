@@ -73,9 +73,9 @@ class ClientHandshake(ClientOpening):
 
     def handle(self, kind: int, message: bytes) -> None:
         """One whole message of the server, header included."""
-        step = STEPS.get((self.state, kind))
-        if step is None or (kind == _COMPRESSED and not self.prepared.compress_certificates):
+        if not self.expects(kind):
             raise UnexpectedMessage(f"handshake message of type {kind} in state {self.state.value}")
+        step = STEPS[self.state, kind]
         self.state = _CONSUMED
         self.state = step(self, message)
 

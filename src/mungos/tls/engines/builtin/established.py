@@ -10,7 +10,7 @@ from mungos.tls.engines.builtin.handshake import Outcome
 from mungos.tls.engines.builtin.key_schedule import Kdf
 from mungos.tls.engines.builtin.messages import HandshakeType, NewSessionTicket
 from mungos.tls.engines.builtin.preparation import PreparedClient
-from mungos.tls.sessions import MAX_TICKET_LIFETIME, ClientSession
+from mungos.tls.sessions import MAX_TICKET_LIFETIME, ClientSession, SessionCache
 
 __all__ = ["ALLOWED_AFTER", "After", "TicketKeeper", "check_allowed"]
 
@@ -40,6 +40,7 @@ class TicketKeeper:
     """What a client needs to keep the tickets of its session."""
 
     prepared: PreparedClient
+    sessions: SessionCache
     server_name: str
     kdf: Kdf
     suite: str
@@ -56,6 +57,7 @@ class TicketKeeper:
         negotiated = outcome.negotiated
         return cls(
             prepared,
+            prepared.sessions,
             server_name,
             outcome.kdf,
             outcome.suite.name,
@@ -67,14 +69,13 @@ class TicketKeeper:
 
     def keep(self, ticket: NewSessionTicket, max_early_data: int) -> None:
         """Put the ticket into the cache (section 4.6.1). `max_early_data`: bytes, by its extension."""
-        sessions = self.prepared.sessions
         # Section 4.6.1: a lifetime of zero: discard at once.
-        if sessions is None or ticket.lifetime == 0:
+        if ticket.lifetime == 0:
             return
         wall = self.prepared.wall()
         # Section 4.6.1: "Clients MUST NOT cache tickets for longer than 7 days".
         lifetime = min(ticket.lifetime, MAX_TICKET_LIFETIME)
-        sessions.put(
+        self.sessions.put(
             ClientSession(
                 ticket=ticket.ticket,
                 secret=self.kdf.resumption_psk(self.resumption, ticket.nonce),
@@ -93,5 +94,4 @@ class TicketKeeper:
 
     def forget(self) -> None:
         """The session failed: what it left is not used again (section 6.2)."""
-        if self.prepared.sessions is not None:
-            self.prepared.sessions.forget(self.server_name)
+        self.sessions.forget(self.server_name)

@@ -29,7 +29,7 @@ from mungos.tls.contract import (
 from mungos.tls.engines.foreign.client_hello import FirstMessage, Offer
 from mungos.tls.engines.foreign.outbox import Outbox
 from mungos.tls.engines.foreign.records import HANDSHAKE, HEADER, LARGEST_RECORD, HeldRecords
-from mungos.tls.engines.foreign.session import Ended, LibrarySession, Outgoing
+from mungos.tls.engines.foreign.session import Ended, LibrarySession, MustRead, Outgoing
 from mungos.tls.engines.foreign.verdicts import FATAL, plain_alert, received_plain_alert
 
 __all__ = ["LibraryEngine"]
@@ -74,6 +74,7 @@ class LibraryEngine:
         "_open",
         "_outgoing",
         "_overflowed",
+        "_owing",
         "_session",
         "_stage",
         "_timeout",
@@ -134,6 +135,7 @@ class LibraryEngine:
         self._first = FirstMessage()
         self._closed_here = False
         self._overflowed = False
+        self._owing = False  # close_notify waits until the library has read a message that came by half
 
     @property
     def unread(self) -> int:
@@ -152,7 +154,7 @@ class LibraryEngine:
         """Begin: a client queues its ClientHello. The handshake's deadline is `now` plus its timeout."""
         self.deadline = now + self._timeout
         if self._session is not None:
-            self._handshake()
+            self._handshake(self._session)
 
     def receive(self, data: Buffer, now: float) -> int:
         """Store ciphertext. Returns bytes taken: fewer than given when `max_unread` bytes are held."""
@@ -185,8 +187,9 @@ class LibraryEngine:
 
     def next_event(self) -> Event | None:
         """The next event, or None. Records are decrypted here, one for each Data."""
-        if self._stage is _Stage.DATA and not self._events:
-            return self._read()
+        session = self._session
+        if self._stage is _Stage.DATA and session is not None and not self._events:
+            return self._read(session)
         while not self._events:
             step = _STEPS.get(self._stage)
             if step is None or not step(self):
@@ -201,7 +204,8 @@ class LibraryEngine:
 
     def write(self, parts: Sequence[Buffer]) -> int:
         """Encrypt in records of up to 16 KiB; small parts share one. Returns plaintext bytes accepted, whole
-        records only once `max_unsent` nears. Raises Closed after `close_write` or `release`."""
+        records only once `max_unsent` nears; none where the library first has to read the rest of a message.
+        Raises Closed after `close_write` or `release`."""
         if self._closed_here:
             raise Closed("write after close_notify")
         session = self._session
@@ -245,6 +249,8 @@ class LibraryEngine:
                     size = length - at
             if size and room >= size + _OVERHEAD:
                 accepted += session.encrypt(record[0] if len(record) == 1 else b"".join(record))
+        except MustRead:
+            pass  # to be offered again, as after a cap
         except Ended as ended:
             self._fail(ended.verdict)
         return accepted
@@ -255,27 +261,27 @@ class LibraryEngine:
         self._closed_here = True
         if self.write_side is not WriteSide.OPEN:
             return
-        if self.negotiated is None:
+        session = self._session
+        if self.negotiated is None or session is None:
             if not self._fed:
                 # RFC 8446 section 6.1: user_canceled is a warning, and is followed by close_notify.
                 self._outgoing.write(plain_alert(AlertDescription.user_canceled, level=1))
                 self._outgoing.write(plain_alert(AlertDescription.close_notify, level=1))
             self._die()
             return
-        self._queue_close_notify()
+        self._queue_close_notify(session)
 
     def fail(self, alert: AlertDescription) -> None:
         """End the session as failed; `alert` goes out while nothing is encrypted, else where it can."""
         if self.ending is not None or self._stage is _Stage.RELEASED:
             return
         error = PeerMisbehaved(f"this side ended the session with the alert {alert.name}")
-        sent = False
-        if self.write_side is WriteSide.OPEN:
-            if not self._fed:
-                self._outgoing.write(plain_alert(alert))
-                sent = True
-            elif self._session is not None:
-                sent = self._session.alert(alert)
+        session = self._session
+        sent = self.write_side is WriteSide.OPEN
+        if sent and not self._fed:
+            self._outgoing.write(plain_alert(alert))
+        elif sent:
+            sent = session is not None and session.alert(alert)
         self._fail(Failed(error, alert if sent else None))
 
     def expire(self, now: float) -> None:
@@ -288,7 +294,7 @@ class LibraryEngine:
         if not self._outgoing.pending:
             return []
         data = self._outgoing.read(max(limit, 1))
-        if self.write_side is WriteSide.FLUSHING and not self._outgoing.pending:
+        if self.write_side is WriteSide.FLUSHING and not self._outgoing.pending and not self._owing:
             self.write_side = WriteSide.ENDED
         return [data]
 
@@ -318,7 +324,8 @@ class LibraryEngine:
     # Handshake
 
     def _await_client_hello(self) -> bool:
-        if not self._held.ready:
+        open_session = self._open
+        if open_session is None or not self._held.ready:
             return False
         if self._held.at_foreign and not self._first.records:
             self._refuse(self._held.next())
@@ -337,7 +344,7 @@ class LibraryEngine:
             return True
         offer = self._first.add(record)
         if offer is not None:
-            self._choose(offer)
+            self._choose(offer, open_session)
         return True
 
     def _refuse(self, received: bytes) -> None:
@@ -349,10 +356,8 @@ class LibraryEngine:
         self._outgoing.write(plain_alert(alert))
         self._fail(Failed(Malformed(words), alert))
 
-    def _choose(self, offer: Offer) -> None:
+    def _choose(self, offer: Offer, open_session: Callable[[Offer], LibrarySession]) -> None:
         """Refuse ALPN without overlap; else make the session that suits, and hand it the first message."""
-        if self._open is None:
-            raise Misuse("a client has no credentials to choose among")
         if self._alpn and offer.alpn is not None and not set(offer.alpn) & self._alpn:
             # RFC 7301 section 3.2: the server SHALL respond with a fatal no_application_protocol.
             self._outgoing.write(plain_alert(AlertDescription.no_application_protocol))
@@ -366,20 +371,21 @@ class LibraryEngine:
             error = PeerIncompatible(f"no version of TLS in common: the client lists {listed}")
             self._fail(Failed(error, AlertDescription.protocol_version))
             return
-        self._session = self._open(offer)
+        session = self._session = open_session(offer)
         self._open = None
         self._name = offer.server_name
-        self._session.write(self._first.whole())
+        session.write(self._first.whole())
         self._first = FirstMessage()
         self._fed = True
         self._stage = _Stage.FINISHED
-        self._handshake()
+        self._handshake(session)
 
     def _await_finished(self) -> bool:
         if self._held.at_foreign and self._held.ready and not self._fed:
             self._refuse(self._held.next())
             return True
-        if self._session is None or not self._held.ready:
+        session = self._session
+        if session is None or not self._held.ready:
             return False
         if self._held.at_plain_alert:
             # The peer's keys may not be on when ours are, and not every library bears that.
@@ -388,17 +394,14 @@ class LibraryEngine:
             if received is not None and (record[5] == FATAL or record[6] == AlertDescription.close_notify):
                 self._fail(received)
                 return True
-            self._session.write(record)
+            session.write(record)
         else:
-            self._held.feed(self._session)
+            self._held.feed(session)
         self._fed = True
-        self._handshake()
+        self._handshake(session)
         return True
 
-    def _handshake(self) -> None:
-        session = self._session
-        if session is None:
-            return
+    def _handshake(self, session: LibrarySession) -> None:
         try:
             complete = session.handshake()
         except Ended as ended:
@@ -414,10 +417,7 @@ class LibraryEngine:
 
     # Data
 
-    def _read(self) -> Event | None:
-        session = self._session
-        if session is None:
-            return None
+    def _read(self, session: LibrarySession) -> Event | None:
         held = self._held
         try:
             while size := held.feed(session):
@@ -425,31 +425,34 @@ class LibraryEngine:
                 if data:
                     return Data(data)
                 if data is not None:
-                    return self._peer_closed()
+                    return self._peer_closed(session)
                 # a ticket, a key update, an empty record
+                if self._owing:
+                    self._queue_close_notify(session)
         except Ended as ended:
             self._fail(ended.verdict)
             return self._events.popleft()
         if self._eof:
             self._end_of_stream()
-        return None
+        return self._events.popleft() if self._events else None
 
-    def _peer_closed(self) -> Event:
+    def _peer_closed(self, session: LibrarySession) -> Event:
         self.read_side = ReadSide.ENDED
         self._stage = _Stage.NOTHING
         negotiated = self.negotiated
         if negotiated is not None and negotiated.version != "TLSv1.3" and self.write_side is WriteSide.OPEN:
             # RFC 5246 section 7.2.1: the other party MUST respond with a close_notify alert of its own.
-            self._queue_close_notify()
+            self._queue_close_notify(session)
         return PeerClosed()
 
-    def _queue_close_notify(self) -> None:
-        session = self._session
-        if session is None:
-            return
+    def _queue_close_notify(self, session: LibrarySession) -> None:
         self.write_side = WriteSide.FLUSHING
+        self._owing = False
         try:
             session.close_notify()
+        except MustRead:
+            self._owing = True
+            return
         except Ended as ended:
             self._fail(ended.verdict)
         if not self._outgoing.pending:
@@ -460,6 +463,8 @@ class LibraryEngine:
     def _end_of_stream(self) -> None:
         if self._stage is _Stage.DATA:
             self.read_side = ReadSide.TRUNCATED
+            if self._owing:
+                self._give_up_writing()
         elif self._stage in _STEPS and self.ending is None:
             self._fail(Failed(Broken("the stream ended before the handshake was complete")))
 
@@ -472,11 +477,15 @@ class LibraryEngine:
         """Nothing is read or written any more; what is queued may still be taken."""
         self.deadline = None
         self.read_side = ReadSide.FAILED
-        self.write_side = WriteSide.FLUSHING if self._outgoing.pending else WriteSide.ENDED
+        self._give_up_writing()
         self._stage = _Stage.NOTHING
         self._drop()
         self._first = FirstMessage()
         self._held.clear()
+
+    def _give_up_writing(self) -> None:
+        self._owing = False
+        self.write_side = WriteSide.FLUSHING if self._outgoing.pending else WriteSide.ENDED
 
     def _drop(self) -> None:
         session, self._session, self._open = self._session, None, None

@@ -65,14 +65,17 @@ _ASKED: tuple[tuple[str, str, Callable[[_Config], bool]], ...] = (
 
 def refuse_what_is_lacking(engine: str, config: _Config, has: Container[str]) -> None:
     """Raises Misuse, naming the engine and what it lacks, where the configuration asks for something that is
-    not in `has`; and for a version that is none."""
+    not in `has`; and for a version or a client_auth that is none."""
     if config.minimum_version not in ("TLSv1.2", "TLSv1.3"):
         raise Misuse(f"minimum_version is {config.minimum_version!r}; it may be TLSv1.2, TLSv1.3")
     for word, words, asked in _ASKED:
         if word not in has and asked(config):
             raise Misuse(f"the engine {engine} {words}")
-    if isinstance(config, ServerConfig) and not config.credentials:
-        raise Misuse("a TLS server needs at least one credential")
+    if isinstance(config, ServerConfig):
+        if not config.credentials:
+            raise Misuse("a TLS server needs at least one credential")
+        if config.client_auth not in ("none", "optional", "required"):
+            raise Misuse(f"client_auth is {config.client_auth!r}; it may be none, optional, required")
 
 
 def alpn_names(names: tuple[str, ...], forbidden: str = "") -> tuple[bytes, ...]:

@@ -8,7 +8,7 @@ from mungos.protocol import Buffer
 from mungos.tls.alerts import AlertDescription
 from mungos.tls.contract import Failed, Negotiated
 
-__all__ = ["Ended", "LibrarySession", "Outgoing"]
+__all__ = ["Ended", "LibrarySession", "MustRead", "Outgoing"]
 
 
 class Outgoing(Contract):
@@ -37,6 +37,11 @@ class Ended(Exception):
         self.verdict = verdict
 
 
+class MustRead(Exception):
+    """The library can't send before it has read the rest of a handshake message that came by half (RFC 8446
+    section 5.1 lets one be spread over records, also after the handshake); never leaves the engine."""
+
+
 class LibrarySession(Contract):
     """A session of a library over memory. Ciphertext is fed one whole record at a time, and what the library
     wants sent is appended to an `Outgoing` at once, so that it never has to wait for writing."""
@@ -55,10 +60,10 @@ class LibrarySession(Contract):
         peer's close_notify came. Raises Ended."""
 
     def encrypt(self, data: Buffer) -> int:
-        """Queue plaintext. Returns bytes taken. Raises Ended."""
+        """Queue plaintext. Returns bytes taken. Raises Ended, and MustRead with nothing taken."""
 
     def close_notify(self) -> None:
-        """Queue close_notify; called once. Raises Ended."""
+        """Queue close_notify; called once, and again after MustRead. Raises Ended."""
 
     def alert(self, alert: AlertDescription) -> bool:
         """Queue a fatal alert under the keys. False where the library can't."""

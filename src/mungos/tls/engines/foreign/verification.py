@@ -82,8 +82,6 @@ def client_verifier(config: ClientConfig) -> Verifier | None:
 def server_verifier(config: ServerConfig) -> Verifier | None:
     """Of a server's configuration, None where it asks for no certificate. Raises Misuse for unreadable roots,
     or none."""
-    if config.client_auth not in ("none", "optional", "required"):
-        raise Misuse(f"client_auth is {config.client_auth!r}; it may be none, optional, required")
     if config.client_auth == "none":
         return None
     if config.client_roots is None:

@@ -17,10 +17,10 @@ __all__ = [
     "debug",
     "next_key",
     "pipes",
+    "raise_trouble",
     "random",
     "receive",
     "send",
-    "trouble",
 ]
 
 pipes: dict[int, Pipe] = {}
@@ -47,13 +47,21 @@ _FATAL_ALERT = re.compile(rb"fatal alert message \(msg (\d+)\)")
 alert_seen: ContextVar[int] = ContextVar("alert_seen", default=-1)
 """The last fatal alert that the library received in this thread; it tells nowhere else which one it was."""
 
-trouble: ContextVar[BaseException | None] = ContextVar("trouble", default=None)
+_trouble: ContextVar[BaseException | None] = ContextVar("_trouble", default=None)
 """What was raised while the library asked for randomness in this thread."""
 
 
 def next_key() -> int:
     """A number that no session has had."""
     return next(_keys)
+
+
+def raise_trouble() -> None:
+    """Raise what was kept, once."""
+    kept = _trouble.get()
+    if kept is not None:
+        _trouble.set(None)
+        raise kept
 
 
 def _receive(key: int, buffer: int, size: int) -> int:
@@ -73,8 +81,8 @@ def _random(_context: int, buffer: int, size: int) -> int:
     """The kernel's: it is the same after a fork, and needs no structure of the library."""
     try:
         ctypes.memmove(buffer, random_bytes(size), size)
-    except BaseException as error:  # noqa: BLE001  raised again by the session
-        trouble.set(error)
+    except BaseException as error:  # noqa: BLE001  raised again by `raise_trouble`
+        _trouble.set(error)
         return _NO_RANDOMNESS
     return 0
 

@@ -7,10 +7,10 @@ import os
 import weakref
 from collections.abc import Callable, Iterable
 
-from mungos.errors import Misuse
 from mungos.tls.config import ClientConfig, Credential, ServerConfig
 from mungos.tls.engines.foreign.suites import SUITES_12, groups, suites
 from mungos.tls.engines.mbedtls.callbacks import debug, random
+from mungos.tls.engines.mbedtls.checking import must
 from mungos.tls.engines.mbedtls.layout import Memory
 from mungos.tls.engines.mbedtls.library import MbedTLS
 from mungos.tls.sessions import TicketKeys
@@ -26,6 +26,8 @@ _DEFAULT = 0
 _OFF, _ON = 0, 1
 _AES_256_GCM = 16  # mbedtls_cipher_type_t
 _SECOND_CURVES = {0x001D: 9, 0x0017: 3, 0x0018: 4}  # mbedtls_ecp_group_id of version 2
+
+_CREDENTIAL = "the credential (PEM, leaf first, unencrypted key of that leaf)"
 
 _Freed = list[tuple[Callable[[Memory], None], Memory]]
 
@@ -49,11 +51,8 @@ class Context:
         weakref.finalize(self, _free, self._freed, self.pid).atexit = False
         functions = library.functions
         self.memory = memory = self._make("ssl_config")
-        _must(
-            library,
-            functions.mbedtls_ssl_config_defaults(memory, _SERVER if server else _CLIENT, _STREAM, _DEFAULT),
-            "the configuration",
-        )
+        role = _SERVER if server else _CLIENT
+        self._must("a configuration", functions.mbedtls_ssl_config_defaults(memory, role, _STREAM, _DEFAULT))
         functions.mbedtls_ssl_conf_rng(memory, random, None)
         functions.mbedtls_ssl_conf_dbg(memory, debug, None)
         only_13 = config.minimum_version == "TLSv1.3"
@@ -72,6 +71,9 @@ class Context:
         if not server:
             # Sessions are not resumed, so no tickets are asked for.
             functions.mbedtls_ssl_conf_session_tickets(memory, _OFF)
+
+    def _must(self, what: str, result: int) -> None:
+        must(self._library, what, result)
 
     def _make(self, kind: str) -> Memory:
         functions = self._library.functions
@@ -93,7 +95,7 @@ class Context:
             names = (ctypes.c_char_p * (len(alpn) + 1))(*alpn, None)
             self._kept.append(names)
             result = self._library.functions.mbedtls_ssl_conf_alpn_protocols(self.memory, names)
-            _must(self._library, result, f"alpn {alpn!r}")
+            self._must(f"alpn {alpn!r}", result)
 
     def verify(self, mode: int) -> None:
         """Ask for a certificate or not. It is checked by us: the library gets an empty list of roots, and
@@ -107,7 +109,7 @@ class Context:
         library, functions = self._library, self._library.functions
         memory = self._make("ssl_ticket")
         result = functions.mbedtls_ssl_ticket_setup(memory, random, None, _AES_256_GCM, tickets.lifetime)
-        _must(library, result, "tickets")
+        self._must("tickets", result)
         write, parse = (
             ctypes.cast(each, ctypes.c_void_p)
             for each in (functions.mbedtls_ssl_ticket_write, functions.mbedtls_ssl_ticket_parse)
@@ -123,21 +125,11 @@ class Context:
         chain, key = self._make("x509_crt"), self._make("pk")
         # PEM is told from DER by the 0 at its end.
         text = credential.chain + b"\0"
-        _must(library, functions.mbedtls_x509_crt_parse(chain, text, len(text)), _CREDENTIAL)
+        self._must(_CREDENTIAL, functions.mbedtls_x509_crt_parse(chain, text, len(text)))
         text = credential.key + b"\0"
         more = (random, None) if library.speaks_13 else ()
-        _must(library, functions.mbedtls_pk_parse_key(key, text, len(text), None, 0, *more), _CREDENTIAL)
-        _must(library, functions.mbedtls_ssl_conf_own_cert(self.memory, chain, key), _CREDENTIAL)
-
-
-_CREDENTIAL = "credential: PEM, leaf first, unencrypted key of that leaf"
-
-
-def _must(library: MbedTLS, result: int, what: str) -> None:
-    """A positive result counts certificates that could not be read."""
-    if result:
-        words = library.words(result) if result < 0 else f"{result} certificates can't be read"
-        raise Misuse(f"Mbed TLS does not take {what}: {words}")
+        self._must(_CREDENTIAL, functions.mbedtls_pk_parse_key(key, text, len(text), None, 0, *more))
+        self._must(_CREDENTIAL, functions.mbedtls_ssl_conf_own_cert(self.memory, chain, key))
 
 
 def _free(freed: _Freed, pid: int) -> None:

@@ -91,12 +91,12 @@ def measure(library: ctypes.CDLL) -> Layout:
     sizes = {kind: _size(library, kind) for kind in kinds}
     size = sizes["x509_crt"]
     alone, followed = _allocate(2 * size), _allocate(2 * size)
-    for memory, count in ((alone, 1), (followed, 2)):
+    for memory in (alone, followed):
         library.mbedtls_x509_crt_init(memory)
-        for _ in range(count):
+    try:
+        for memory in (alone, followed, followed):
             if library.mbedtls_x509_crt_parse(memory, _CERTIFICATE, len(_CERTIFICATE)):
                 raise Absent("mbedtls_x509_crt_parse can't read a certificate of the curve secp256r1")
-    try:
         return _layout(sizes, ctypes.addressof(alone), ctypes.addressof(followed))
     finally:
         for memory in (alone, followed):

@@ -162,6 +162,6 @@ def mbedtls() -> MbedTLS:
     """The library, opened at first use. Raises Absent."""
     found = _found()
     if isinstance(found, Absent):
-        raise found
+        raise Absent(found.reason)  # its own, whose traceback would grow each time
     found.prepare()
     return found

@@ -6,7 +6,7 @@ import ctypes
 import os
 import weakref
 
-from mungos.errors import Broken, Malformed, Misuse, PeerMisbehaved
+from mungos.errors import Broken, Malformed, PeerMisbehaved
 from mungos.protocol import Buffer
 from mungos.tls.alerts import AlertDescription
 from mungos.tls.contract import Failed, Negotiated
@@ -22,10 +22,11 @@ from mungos.tls.engines.mbedtls.callbacks import (
     check_certificate,
     next_key,
     pipes,
+    raise_trouble,
     receive,
     send,
-    trouble,
 )
+from mungos.tls.engines.mbedtls.checking import must
 from mungos.tls.engines.mbedtls.context import Context
 from mungos.tls.engines.mbedtls.layout import Memory
 from mungos.tls.engines.mbedtls.library import MbedTLS
@@ -100,13 +101,11 @@ class MbedTLSSession:
         self._server = server
         self._through = False
         self._joiner = Joiner()
-        if functions.mbedtls_ssl_setup(memory, context.memory):
-            raise MemoryError("mbedtls_ssl_setup")
+        must(library, "the configuration for a session", functions.mbedtls_ssl_setup(memory, context.memory))
         if not server:
             # None says that the name is not the library's affair, which it wants to hear.
             name = server_name.encode("ascii") if server_name is not None else None
-            if functions.mbedtls_ssl_set_hostname(memory, name):
-                raise Misuse(f"Mbed TLS does not take the server_name {server_name!r}")
+            must(library, f"server_name {server_name!r}", functions.mbedtls_ssl_set_hostname(memory, name))
         functions.mbedtls_ssl_set_bio(memory, key, send, receive, None)
         functions.mbedtls_ssl_set_verify(memory, check_certificate, key)
 
@@ -145,10 +144,7 @@ class MbedTLSSession:
 
     def _check(self) -> None:
         self._pipe.check()
-        kept = trouble.get()
-        if kept is not None:
-            trouble.set(None)
-            raise kept
+        raise_trouble()
 
     def _version(self) -> str:
         version: bytes = self._functions.mbedtls_ssl_get_version(self._memory)

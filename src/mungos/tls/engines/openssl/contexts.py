@@ -73,8 +73,6 @@ def server_contexts(config: ServerConfig) -> ServerContexts:
     if contexts is not None:
         return contexts
     refuse_what_is_lacking("openssl", config, _HAS)
-    if config.client_auth not in _CLIENT_AUTH:
-        raise Misuse(f"client_auth is {config.client_auth!r}; it may be {', '.join(_CLIENT_AUTH)}")
     if config.client_auth != "none" and config.client_roots is None:
         raise Misuse(f'client_auth is "{config.client_auth}", but client_roots names no issuer to trust')
     made = []
@@ -111,8 +109,6 @@ def _context(protocol: ssl._SSLMethod, minimum_version: str, alpn: tuple[str, ..
 def _trust(context: ssl.SSLContext, pem: bytes, what: str) -> None:
     blocks = _CERTIFICATE.findall(pem)
     try:
-        if not blocks:
-            raise Misuse(f"{what}: no PEM certificate in {len(pem)} bytes")
         context.load_verify_locations(cadata=b"\n".join(blocks).decode("ascii"))
     except (ValueError, ssl.SSLError) as error:
         raise Misuse(f"{what}: not readable as PEM certificates: {error}") from error

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from mungos.protocol import Buffer
 from mungos.tls.alerts import AlertDescription
 from mungos.tls.contract import Failed, Negotiated
-from mungos.tls.engines.foreign.session import Ended
+from mungos.tls.engines.foreign.session import Ended, MustRead
 from mungos.tls.engines.foreign.verdicts import PLAIN_ALERT_SIZE, alert_received, plain_alert_description
 from mungos.tls.engines.openssl.verdicts import failure
 
@@ -28,8 +28,9 @@ _IANA = {
 class OpenSSLSession:
     """A session; see `mungos.tls.engines.foreign.session.LibrarySession`.
 
-    `SSLObject.unwrap` is called exactly once, to queue our close_notify, and on an empty inbound BIO: with
-    the peer's data in it, it fails with APPLICATION_DATA_AFTER_CLOSE_NOTIFY, and so does every later read.
+    `SSLObject.unwrap` succeeds exactly once, to queue our close_notify, and on an empty inbound BIO: with the
+    peer's data in it, it fails with APPLICATION_DATA_AFTER_CLOSE_NOTIFY, and so does every later read. While
+    half a message has come after the handshake, OpenSSL neither writes nor shuts down.
 
     Args:
         context: shared by the sessions of a configuration.
@@ -100,6 +101,8 @@ class OpenSSLSession:
         """Queue plaintext."""
         try:
             return self._session.write(data)
+        except ssl.SSLWantReadError:
+            raise MustRead from None
         except ssl.SSLError as error:
             raise Ended(failure(error, seen=None, answered=False)) from error
 
@@ -110,6 +113,8 @@ class OpenSSLSession:
         except ssl.SSLWantReadError:
             pass  # the peer's close_notify has not come yet, and nobody waits for it
         except ssl.SSLError as error:
+            if error.reason == "SHUTDOWN_WHILE_IN_INIT":
+                raise MustRead from None
             raise Ended(failure(error, seen=None, answered=False)) from error
 
     def alert(self, alert: AlertDescription) -> bool:

@@ -56,6 +56,7 @@ _BY_REASON = {
     "INTERNAL_ERROR": Alert.internal_error,
     "LENGTH_MISMATCH": Alert.decode_error,
     "LENGTH_TOO_SHORT": Alert.decode_error,
+    "MIXED_HANDSHAKE_AND_NON_HANDSHAKE_DATA": Alert.unexpected_message,
     "NO_SHARED_CIPHER": Alert.handshake_failure,
     "NO_SUITABLE_KEY_SHARE": Alert.handshake_failure,
     "PACKET_LENGTH_TOO_LONG": Alert.record_overflow,

@@ -21,9 +21,6 @@ _CLIENT_AUTH = {"none": VERIFY_NONE, "optional": VERIFY_PEER, "required": VERIFY
 # What a configuration may ask of this engine.
 _HAS = frozenset({"TLSv1.3", "groups", "suites", "tickets", "wall"})
 
-# Seconds. The library seals with keys that live an hour, and refuses to promise more than they have left.
-_LONGEST_TICKET = 300
-
 
 @dataclass(frozen=True, slots=True)
 class ClientContext:
@@ -84,15 +81,9 @@ def server_contexts(library: ctypes.CDLL, config: ServerConfig) -> ServerContext
     for credential in config.credentials:
         context = Context(library, config, server=True)
         context.verify(_CLIENT_AUTH[config.client_auth], verifier)
-        if config.tickets is None or not config.tickets.count or verifier is not None:
-            # A client that resumes shows no certificate, so who must show one gets no tickets.
-            library.wolfSSL_CTX_no_ticket_TLSv13(context.pointer)
-            library.wolfSSL_CTX_NoTicketTLSv12(context.pointer)
-        else:
-            # Sealed with keys of the context's own, which live as long as the configuration.
-            library.wolfSSL_CTX_set_num_tickets(context.pointer, config.tickets.count)
-            lifetime = min(config.tickets.lifetime, _LONGEST_TICKET)
-            library.wolfSSL_CTX_set_TicketHint(context.pointer, lifetime)
+        tickets = config.tickets
+        # A client that resumes shows no certificate, so who must show one gets no tickets.
+        context.seal(tickets if tickets is not None and tickets.count and verifier is None else None)
         context.load(credential)
         prove_credential(library, credential)
         contexts.append(context)

@@ -119,5 +119,5 @@ def wolfssl() -> ctypes.CDLL:
     """The library, opened at first use. Raises Absent."""
     found = _found()
     if isinstance(found, Absent):
-        raise found
+        raise Absent(found.reason)  # its own, whose traceback would grow each time
     return found

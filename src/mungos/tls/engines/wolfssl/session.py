@@ -6,7 +6,7 @@ import ctypes
 import os
 import weakref
 
-from mungos.errors import Broken, Misuse
+from mungos.errors import Broken
 from mungos.protocol import Buffer
 from mungos.tls.alerts import AlertDescription
 from mungos.tls.contract import Failed, Negotiated
@@ -16,19 +16,18 @@ from mungos.tls.engines.foreign.pipe import Judge, Pipe
 from mungos.tls.engines.foreign.records import HEADER
 from mungos.tls.engines.foreign.session import Ended
 from mungos.tls.engines.foreign.suites import SUITE_NAMES
-from mungos.tls.engines.foreign.verdicts import FATAL, alert_received, plain_alert
+from mungos.tls.engines.foreign.verdicts import FATAL, plain_alert
 from mungos.tls.engines.wolfssl.callbacks import pipes
+from mungos.tls.engines.wolfssl.checking import OK, made, must, words
 from mungos.tls.engines.wolfssl.context import Context
 from mungos.tls.engines.wolfssl.library import AlertHistory
 from mungos.tls.engines.wolfssl.verdicts import WANT_READ, ZERO_RETURN, deserved_alert, failure
 
 __all__ = ["WolfSSLSession"]
 
-_OK = 1
 _CONTINUE_ON_MISMATCH = 2  # WOLFSSL_ALPN_CONTINUE_ON_MISMATCH
 _HOST_NAME = 0  # WOLFSSL_SNI_HOST_NAME
 _NO_ERRORS = (AlertDescription.close_notify, AlertDescription.user_canceled)
-_MASK = 2**64 - 1
 _CHANGE_CIPHER_SPEC = 20
 
 
@@ -75,9 +74,7 @@ class WolfSSLSession:
         server_name: str | None = None,
         alpn: bytes = b"",
     ) -> None:
-        pointer = library.wolfSSL_new(context.pointer)
-        if not pointer:
-            raise MemoryError("wolfSSL_new")
+        pointer = made("wolfSSL_new", library.wolfSSL_new(context.pointer))
         self._pointer: int | None = pointer
         self._pipe = pipes[pointer] = Pipe(outgoing, judge)
         # Runs exactly once: at `free`, or where the session is dropped without it.
@@ -93,10 +90,11 @@ class WolfSSLSession:
         self._handshake = library.wolfSSL_accept if server else library.wolfSSL_connect
         if server_name is not None:
             name = server_name.encode("ascii")
-            if library.wolfSSL_UseSNI(pointer, _HOST_NAME, name, len(name)) != _OK:
-                raise Misuse(f"wolfSSL does not take the server_name {server_name!r}")
-        if alpn and library.wolfSSL_UseALPN(pointer, alpn, len(alpn), _CONTINUE_ON_MISMATCH) != _OK:
-            raise Misuse(f"wolfSSL does not take the protocols {alpn!r}")
+            result = library.wolfSSL_UseSNI(pointer, _HOST_NAME, name, len(name))
+            must(library, f"server_name {server_name!r}", result)
+        if alpn:
+            result = library.wolfSSL_UseALPN(pointer, alpn, len(alpn), _CONTINUE_ON_MISMATCH)
+            must(library, f"alpn {alpn!r}", result)
 
     def write(self, data: Buffer, /) -> int:
         """Hand in ciphertext: the first message, then one record at a time."""
@@ -120,7 +118,7 @@ class WolfSSLSession:
         clear = self._clear
         result = self._handshake(pointer)
         pipe.check()
-        if result == _OK:
+        if result == OK:
             self._confirm()
             pipe.keyed = self._through = True
             return True
@@ -130,8 +128,6 @@ class WolfSSLSession:
             self._clear = pipe.untouched or (not pipe.keyed and self._version() == "TLSv1.2")
             self._look_for_alert()
             return False
-        if code == ZERO_RETURN:
-            raise Ended(alert_received(AlertDescription.close_notify))
         raise Ended(self._failure(code, clear and not pipe.keyed))
 
     def _version(self) -> str:
@@ -141,7 +137,7 @@ class WolfSSLSession:
     def _confirm(self) -> None:
         """Whom nobody has judged is not let in: the library would not have asked."""
         pipe = self._pipe
-        if (self._must_show and not pipe.judged) or (pipe.chain and not pipe.judged):
+        if (self._must_show or pipe.chain) and not pipe.judged:
             raise Ended(Failed(Broken("wolfSSL finished the handshake without asking who the peer is")))
 
     def negotiated(self, server_name: str | None) -> Negotiated:
@@ -149,7 +145,7 @@ class WolfSSLSession:
         library, pointer = self._library, self._pointer
         code = library.wolfSSL_get_current_cipher_suite(pointer)
         name, size = ctypes.c_void_p(), ctypes.c_ushort()
-        found = library.wolfSSL_ALPN_GetProtocol(pointer, ctypes.byref(name), ctypes.byref(size)) == _OK
+        found = library.wolfSSL_ALPN_GetProtocol(pointer, ctypes.byref(name), ctypes.byref(size)) == OK
         alpn = ctypes.string_at(name.value, size.value) if found and name.value else b""
         group = library.wolfSSL_get_curve_name(pointer)
         return Negotiated(
@@ -228,11 +224,11 @@ class WolfSSLSession:
     def _failure(self, code: int, clear: bool) -> Failed:
         library = self._library
         history = self._history()
-        words = library.wolfSSL_ERR_reason_error_string(code & _MASK) or b""
-        library.wolfSSL_ERR_clear_error()
-        verdict = failure(code, words.decode("ascii", "replace"), history)
+        verdict = failure(code, words(library, code), history)
+        if verdict.sent_by_peer:
+            return verdict  # also where its alert has no name: an alert is not answered
         refusal = self._pipe.refusal
-        if refusal is not None and not verdict.sent_by_peer:
+        if refusal is not None:
             return Failed(type(refusal)(f"the peer's certificate is refused: {refusal}"), verdict.alert)
         if clear and verdict.alert is None:
             alert = deserved_alert(code)
