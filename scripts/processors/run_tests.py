@@ -27,7 +27,7 @@ PACKAGES = HERE / "packages.txt"
 PROCESSES = 2
 PROCESSES_EMULATED = 3  # they wait for each other and for clocks more than natively
 # Debian bookworm's are too old; these are the same on every processor.
-NEWER_PACKAGES = {"bookworm": ("trustme>=1.1",)}
+NEWER_PACKAGES = {"bookworm": ("hypothesis>=6.100", "trustme>=1.1")}
 TIME_FACTOR = 12.0  # for deadlines of tests, where programs are emulated
 
 
@@ -81,16 +81,9 @@ def newer_packages(suite: str) -> list[Path]:
     wanted = NEWER_PACKAGES.get(suite, ())
     folder = PROJECT / ".cache" / f"python-{suite}"
     if wanted and not folder.exists():
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--no-input",
-            "--disable-pip-version-check",
-        ]
-        subprocess.run([*command, "--no-deps", "--target", str(folder), *wanted], check=True)
+        pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"]
+        pure = ["--no-deps", "--only-binary=:all:", "--platform=any", "--target", str(folder)]
+        subprocess.run([*pip, *pure, *wanted], check=True)
     return [folder] if wanted else []
 
 

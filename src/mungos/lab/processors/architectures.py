@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform as host
 import shutil
+import sys
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,7 +51,8 @@ class Architecture:
     @property
     def emulated(self) -> bool:
         """This machine's processor can't execute its programs."""
-        return host.machine() not in self.runs_on
+        # One name of a machine may stand for both byte orders (mips64).
+        return host.machine() not in self.runs_on or sys.byteorder != self.byte_order
 
     def emulator(self) -> str | None:
         """Path of the emulator; None when it needs none. Raises Unavailable when there is none."""
@@ -106,7 +108,9 @@ ARCHITECTURES = {
             "armhf", "trixie", "armv7l", "little", 32, 40, "arm", frozenset({"armv7l", "armv8l"}), proot=False
         ),
         Architecture("i386", "trixie", "i686", "little", 32, 3, "i386", frozenset({"x86_64", "i686"})),
-        Architecture("mips64el", "bookworm", "mips64", "little", 64, 8, "mips64el", frozenset(), proot=False),
+        Architecture(
+            "mips64el", "bookworm", "mips64", "little", 64, 8, "mips64el", frozenset({"mips64"}), proot=False
+        ),
         Architecture("ppc64el", "trixie", "ppc64le", "little", 64, 21, "ppc64le", frozenset({"ppc64le"})),
         Architecture("riscv64", "trixie", "riscv64", "little", 64, 243, "riscv64", frozenset({"riscv64"})),
         Architecture("s390x", "trixie", "s390x", "big", 64, 22, "s390x", frozenset({"s390x"})),
@@ -126,6 +130,6 @@ def host_architecture() -> str:
     """Debian's name for this machine's processor, or its own name where Debian has none here."""
     machine = host.machine()
     for each in ARCHITECTURES.values():
-        if each.machine == machine:
+        if each.machine == machine and each.byte_order == sys.byteorder:
             return each.name
     return machine
