@@ -6,6 +6,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -236,3 +237,35 @@ def test_rates_count_by_name_and_processor(history: History) -> None:
     assert second.days[0].verdicts == {Verdict.STALLED: 1, Verdict.PASSED: 1}
     ring = next(each for each in second.findings if each.rule == "pipe-ring")
     assert (ring.runs, ring.first, ring.last) == (2, made.STARTED, made.STARTED + 3 * DAY)
+
+
+def test_a_file_that_another_holds_for_a_moment_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = str(tmp_path / "lab.sqlite")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    waits = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            other.execute("ROLLBACK")
+
+    monkeypatch.setattr(module, "BUSY_TIMEOUT", 0.01)
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(time, "sleep", wait)
+    with History(path) as history:
+        assert past_runs(history) == ()
+    other.close()
+    assert len(waits) == 3
+
+
+def test_a_file_that_another_holds_for_ever_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "lab.sqlite")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    monkeypatch.setattr(module, "BUSY_TIMEOUT", 0.05)
+    with pytest.raises(Unwritable, match="locked"):
+        History(path)
+    other.close()

@@ -93,7 +93,7 @@ def explain(case: Case, mine: str, other: str) -> str | None:
 @pytest.mark.parametrize("depth", [0, 1, 2])
 def test_one_change_at_a_time(depth: int) -> None:
     wrong = []
-    for label in CHANGES:
+    for label in list(CHANGES)[::STRIDE]:
         case = single(label, depth)
         wrong.append(explain(case, ours(case), theirs(case)))
     assert not [line for line in wrong if line]

@@ -17,6 +17,7 @@ __all__ = ["FindingRow", "History", "RunRow"]
 
 BUSY_TIMEOUT = 10.0
 """Seconds that one writer waits for another."""
+_BETWEEN_TRIES = 0.02  # seconds
 
 KEEP_DAYS = 400
 KEEP_RUNS = 100_000
@@ -91,7 +92,7 @@ class History:
         except sqlite3.Error as error:
             raise Unwritable(f"the history {path} can't be opened: {error}") from None
         try:
-            self._prepare()
+            self._prepare_in_turn()
         except BaseException as error:
             self._database.close()
             if isinstance(error, sqlite3.Error):
@@ -168,6 +169,17 @@ class History:
 
         self._at_once("DEFERRED", select)
         return runs, findings
+
+    def _prepare_in_turn(self) -> None:
+        # The timeout of `connect` does not hold for the change to WAL mode: SQLite gives up at once there.
+        deadline = time.monotonic() + BUSY_TIMEOUT
+        while True:
+            try:
+                return self._prepare()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+            time.sleep(_BETWEEN_TRIES)
 
     def _prepare(self) -> None:
         database = self._database
