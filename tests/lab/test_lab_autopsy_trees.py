@@ -141,7 +141,8 @@ def test_the_peer_has_closed() -> None:
         client = sockets_of(only(found))[1]
         assert client.state == "CLOSE_WAIT"
         assert (client.others, client.peer_known) == ((), True)
-        assert [(each.state, each.remote) for each in found.sockets] == [("FIN_WAIT2", client.local)]
+        # There may be others: ports are used again, and who had them before may still be in TIME_WAIT.
+        assert ("FIN_WAIT2", client.local) in [(each.state, each.remote) for each in found.sockets]
 
 
 def test_time_wait_on_our_ports() -> None:
@@ -152,7 +153,8 @@ def test_time_wait_on_our_ports() -> None:
     )
     with python(code) as pid:
         found = autopsy(pid)
-        (left,) = found.sockets
+        server = sockets_of(only(found))[0]
+        left = next(each for each in found.sockets if each.local == server.local)
         assert left.state == "TIME_WAIT"
         assert left.timer is not None
         assert left.timer.startswith("gone in ")
