@@ -51,10 +51,10 @@ def make_development_certificate(
     Raises Misuse where `cryptography` is not installed, and for a name that can't stand in a certificate.
     """
     try:
-        from cryptography import x509  # noqa: PLC0415 - an extra: only this command needs it
-        from cryptography.hazmat.primitives import hashes, serialization  # noqa: PLC0415
-        from cryptography.hazmat.primitives.asymmetric import ec  # noqa: PLC0415
-        from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID  # noqa: PLC0415
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
+        from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
     except ModuleNotFoundError as error:
         raise Misuse(
             "a development certificate needs the package cryptography: install mungos[tls]"

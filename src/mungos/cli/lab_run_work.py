@@ -50,7 +50,7 @@ def work(request: Request) -> int:
     _check_files([request.json, request.junit, request.html])
     orders = [_order(request, name) for name in _processors(request.arch)]
 
-    from mungos.lab.watch import Stopped, run  # noqa: PLC0415 - not before all that can be refused was
+    from mungos.lab.watch import Stopped, run  # not before all that can be refused was
 
     gc.freeze()
     gc.enable()
@@ -71,13 +71,13 @@ def work(request: Request) -> int:
             return 127
         _end(passage)
         if request.name:
-            from dataclasses import replace  # noqa: PLC0415 - most runs have none
+            from dataclasses import replace  # most runs have none
 
             record = replace(record, name=request.name)
         runs.append(record)
         _tell(record)
     if len(runs) > 1:
-        from mungos.lab.reports.terminal import console_for, print_matrix  # noqa: PLC0415 - brings rich
+        from mungos.lab.reports.terminal import console_for, print_matrix  # brings rich
 
         paper = _paper()
         print_matrix(runs, console_for(paper))
@@ -96,13 +96,13 @@ def _refuse_contradictions(request: Request) -> None:
 
 
 def _history_place(asked: str) -> str:
-    from mungos.lab.reports.history_place import Unwritable, check_history, default_history  # noqa: PLC0415
+    from mungos.lab.reports.history_place import Unwritable, check_history, default_history
 
     path = asked or default_history()
     try:
         if not check_history(path):
             # Somebody's database, but whose? Only opening it tells.
-            from mungos.lab.reports.history import History  # noqa: PLC0415 - brings sqlite3
+            from mungos.lab.reports.history import History  # brings sqlite3
 
             History(path).close()
     except Unwritable as error:
@@ -114,7 +114,7 @@ def _check_files(paths: list[str]) -> None:
     wanted = [path for path in paths if path]
     if not wanted:
         return
-    from mungos.lab.reports.report_files import UnwritableReport, check_report_files  # noqa: PLC0415
+    from mungos.lab.reports.report_files import UnwritableReport, check_report_files
 
     try:
         check_report_files(wanted)
@@ -136,8 +136,8 @@ def _processors(listed: str) -> list[str]:
 def _order(request: Request, processor: str) -> Order:
     factor = 1.0
     if processor != "native":
-        from mungos.errors import Misuse  # noqa: PLC0415 - needed for others only
-        from mungos.lab.processors import Unavailable, platform  # noqa: PLC0415
+        from mungos.errors import Misuse  # needed for others only
+        from mungos.lab.processors import Unavailable, platform
 
         try:
             factor = platform(processor).factor
@@ -161,7 +161,7 @@ def _order(request: Request, processor: str) -> Order:
 
 def _passage(request: Request, order: Order) -> Passage:
     """Where the output goes: a reader that stops reading is waited for while no clock is near."""
-    from mungos.lab.watch.passing import Passage  # noqa: PLC0415 - not for the quiet
+    from mungos.lab.watch.passing import Passage  # not for the quiet
 
     patience = MOST_PATIENCE if order.idle_ok else min(MOST_PATIENCE, order.stall * order.factor / 4)
     return Passage(
@@ -186,12 +186,12 @@ def _end(passage: Passage | None) -> None:
 
 def _tell(record: Record) -> None:
     if record.exit_status == 0:
-        from mungos.lab.reports.wording import duration, took  # noqa: PLC0415
+        from mungos.lab.reports.wording import duration, took
 
         where = "" if record.order.processor == "native" else f" on {record.order.processor}"
         _say(f"mungos lab: {record.verdict.value}{where} in {duration(took(record))}\n")
         return
-    from mungos.lab.reports.terminal import console_for, print_report  # noqa: PLC0415 - brings rich
+    from mungos.lab.reports.terminal import console_for, print_report  # brings rich
 
     paper = _paper()
     print_report(record, console_for(paper))
@@ -202,8 +202,8 @@ def _keep(request: Request, history: str, runs: list[Record]) -> int:
     """Write the history and the reports; 0, or 2 when one of them could not be written after all."""
     status = 0
     if history:
-        from mungos.lab.reports.history import History  # noqa: PLC0415 - brings sqlite3
-        from mungos.lab.reports.history_place import Unwritable  # noqa: PLC0415
+        from mungos.lab.reports.history import History  # brings sqlite3
+        from mungos.lab.reports.history_place import Unwritable
 
         try:
             kept = History(history)
@@ -217,8 +217,8 @@ def _keep(request: Request, history: str, runs: list[Record]) -> int:
             _say(f"mungos lab: {error}\n")
             status = 2
     if request.json or request.junit or request.html:
-        from mungos.lab.reports.rendering import write_reports  # noqa: PLC0415
-        from mungos.lab.reports.report_files import UnwritableReport  # noqa: PLC0415
+        from mungos.lab.reports.rendering import write_reports
+        from mungos.lab.reports.report_files import UnwritableReport
 
         try:
             write_reports(runs, json=request.json, junit=request.junit, html=request.html)
@@ -229,7 +229,7 @@ def _keep(request: Request, history: str, runs: list[Record]) -> int:
 
 
 def _paper() -> Paper:
-    from mungos.cli.lab_run_paper import Paper  # noqa: PLC0415 - what passes says one line
+    from mungos.cli.lab_run_paper import Paper  # what passes says one line
 
     return Paper(_encoding(), terminal=os.isatty(STANDARD_ERROR))
 
@@ -240,7 +240,7 @@ def _encoding() -> str:
 
 def _say(text: str) -> None:
     """Write it to standard error; a reader that takes nothing is not waited for without limit."""
-    from mungos.lab.watch.passing import Passage  # noqa: PLC0415 - not before the command was started
+    from mungos.lab.watch.passing import Passage  # not before the command was started
 
     if _deaf:
         return

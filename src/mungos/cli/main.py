@@ -21,7 +21,7 @@ def main() -> NoReturn:
         status = start(sys.argv[3:])
         if status is not None:
             leave(status)
-    import importlib.util  # noqa: PLC0415
+    import importlib.util  # noqa: PLC0415 - `lab run` does without
 
     missing = [name for name in _NEEDED if importlib.util.find_spec(name) is None]
     if missing:

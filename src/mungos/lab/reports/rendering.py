@@ -24,14 +24,14 @@ def write_reports(runs: Sequence[Record], *, json: str = "", junit: str = "", ht
     """
     # Each is imported when it is wanted: a run that passes should cost little.
     if json:
-        from mungos.lab.reports.json_document import records_to_json  # noqa: PLC0415
+        from mungos.lab.reports.json_document import records_to_json
 
         write_report(json, records_to_json(runs))
     if junit:
-        from mungos.lab.reports.junit import to_junit  # noqa: PLC0415
+        from mungos.lab.reports.junit import to_junit
 
         write_report(junit, to_junit(runs))
     if html:
-        from mungos.lab.reports.page import to_html  # noqa: PLC0415
+        from mungos.lab.reports.page import to_html
 
         write_report(html, to_html(runs))

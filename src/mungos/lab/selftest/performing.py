@@ -86,7 +86,7 @@ def _outcome(record: Record, began: float) -> Outcome:
 def _compare(task: Task, bench: Bench, began: float) -> Outcome:
     """Run it here and on a foreign processor; what differs stands for a finding."""
     # Only where there is something to be compared.
-    from mungos.lab.processors import architectures, difference, proof  # noqa: PLC0415
+    from mungos.lab.processors import architectures, difference, proof  # noqa: PLC0415 - as said
 
     bug, way = task.bug, "repaired" if task.twin else "bug"
     try:

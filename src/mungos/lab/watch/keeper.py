@@ -259,7 +259,7 @@ def _become(plan: Plan) -> NoReturn:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         if plan.terminal:
             import fcntl  # noqa: PLC0415 - a terminal is the exception
-            import termios  # noqa: PLC0415
+            import termios  # noqa: PLC0415 - with fcntl
 
             fcntl.ioctl(plan.streams[0], termios.TIOCSCTTY, 0)
         _put_streams(plan.streams)

@@ -203,7 +203,7 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 def _size(terminal: int) -> None:
     import fcntl  # noqa: PLC0415 - a terminal is the exception
-    import struct  # noqa: PLC0415
-    import termios  # noqa: PLC0415
+    import struct  # noqa: PLC0415 - with fcntl
+    import termios  # noqa: PLC0415 - with fcntl
 
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("=4H", _ROWS, _COLUMNS, 0, 0))

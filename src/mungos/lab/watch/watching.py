@@ -338,7 +338,7 @@ class _Watch:
 
     def _explained(self, found: _Found) -> _Found:
         from mungos.lab.findings.contract import Case  # noqa: PLC0415 - a run that passes needs none
-        from mungos.lab.watch.explanation import reason  # noqa: PLC0415
+        from mungos.lab.watch.explanation import reason  # noqa: PLC0415 - a run that passes needs none
 
         case = Case(
             self._order, found.verdict, _shell_status(found.status), found.autopsy, self._streams.lines(),

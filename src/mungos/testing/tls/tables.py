@@ -123,8 +123,8 @@ def _print_plain(outcomes: Sequence[Outcome]) -> None:
 
 def _print_rich(outcomes: Sequence[Outcome]) -> None:
     from rich.console import Console  # noqa: PLC0415 - an extra
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415 - an extra
+    from rich.text import Text  # noqa: PLC0415 - an extra
 
     groups, engines = _grouped(outcomes), _engines(outcomes)
     console = Console()

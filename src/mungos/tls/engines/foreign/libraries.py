@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import ctypes
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from typing import TypeVar
 
+from mungos.errors import Misuse
 from mungos.tls.contract import Availability
 
-__all__ = ["RESULT", "Absent", "Prototype", "declare", "load"]
+__all__ = ["RESULT", "Absent", "Prototype", "declare", "load", "needed"]
+
+T = TypeVar("T")
 
 RESULT = ctypes.c_long
 """What the functions return that C calls, where C has an int. Some processors' calling conventions (s390x,
@@ -50,6 +54,14 @@ def load(variable: str, names: Iterable[str], install: str) -> ctypes.CDLL:
         except OSError:
             continue
     raise Absent(f"no shared library found: install {install}, or set {variable} to its path")
+
+
+def needed(engine: str, find: Callable[[], T]) -> T:
+    """The library that `find` gives. Raises Misuse where it is absent."""
+    try:
+        return find()
+    except Absent as absent:
+        raise Misuse(f"the engine {engine} can't be used here: {absent.reason}") from absent
 
 
 def declare(library: ctypes.CDLL, prototypes: Mapping[str, Prototype]) -> None:

@@ -27,9 +27,9 @@ __all__ = ["Verifier", "client_verifier", "server_verifier", "wanted_name"]
 def _provider() -> Provider:
     """Who checks signatures: what is public is safe with any provider."""
     try:
-        from mungos.crypto.with_cryptography import CryptographyProvider  # noqa: PLC0415
+        from mungos.crypto.with_cryptography import CryptographyProvider  # noqa: PLC0415 - an extra
     except ImportError:
-        from mungos.crypto.pure import PureProvider  # noqa: PLC0415
+        from mungos.crypto.pure import PureProvider  # noqa: PLC0415 - slow to load
 
         return PureProvider(random_bytes)
     return CryptographyProvider()

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from mungos.tls.config import ClientConfig, Credential, ServerConfig
-from mungos.tls.engines.foreign.credentials import choose, names_of
+from mungos.tls.engines.foreign.contexts import ServerContexts
+from mungos.tls.engines.foreign.credentials import names_of
 from mungos.tls.engines.foreign.outbox import Outbox
 from mungos.tls.engines.foreign.proving import prove
 from mungos.tls.engines.foreign.refusals import alpn_names, refuse_what_is_lacking
@@ -16,7 +17,7 @@ from mungos.tls.engines.mbedtls.context import VERIFY_NONE, VERIFY_OPTIONAL, VER
 from mungos.tls.engines.mbedtls.library import MbedTLS
 from mungos.tls.engines.mbedtls.session import MbedTLSSession
 
-__all__ = ["ClientContext", "ServerContexts", "client_context", "server_contexts"]
+__all__ = ["ClientContext", "client_context", "server_contexts"]
 
 _CLIENT_AUTH = {"none": VERIFY_NONE, "optional": VERIFY_OPTIONAL, "required": VERIFY_REQUIRED}
 
@@ -33,24 +34,8 @@ class ClientContext:
     verifier: Verifier | None
 
 
-@dataclass(frozen=True, slots=True)
-class ServerContexts:
-    """A server's, one for each credential, the names that each covers, the protocols spoken, who checks the
-    client, and whether it must show a certificate."""
-
-    contexts: tuple[Context, ...]
-    names: tuple[tuple[str, ...], ...]
-    alpn: tuple[bytes, ...]
-    verifier: Verifier | None
-    required: bool
-
-    def for_name(self, server_name: str | None) -> Context:
-        """The first whose names cover `server_name` (lower case), else the first (RFC 6066 section 3)."""
-        return choose(server_name, self.contexts, self.names)
-
-
 _clients: WeakKeyDictionary[ClientConfig, ClientContext] = WeakKeyDictionary()
-_servers: WeakKeyDictionary[ServerConfig, ServerContexts] = WeakKeyDictionary()
+_servers: WeakKeyDictionary[ServerConfig, ServerContexts[Context]] = WeakKeyDictionary()
 
 
 def client_context(library: MbedTLS, config: ClientConfig) -> ClientContext:
@@ -71,7 +56,7 @@ def client_context(library: MbedTLS, config: ClientConfig) -> ClientContext:
     return made
 
 
-def server_contexts(library: MbedTLS, config: ServerConfig) -> ServerContexts:
+def server_contexts(library: MbedTLS, config: ServerConfig) -> ServerContexts[Context]:
     """The contexts of a server's configuration. Raises Misuse where it can't work."""
     made = _servers.get(config)
     if made is not None and made.contexts[0].pid == os.getpid():

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from mungos.errors import Misuse
 from mungos.tls.config import ClientConfig, ServerConfig
 from mungos.tls.contract import Availability
 from mungos.tls.engines.foreign.client_hello import Offer
 from mungos.tls.engines.foreign.engine import LibraryEngine
-from mungos.tls.engines.foreign.libraries import Absent
+from mungos.tls.engines.foreign.libraries import Absent, needed
 from mungos.tls.engines.foreign.outbox import Outbox
 from mungos.tls.engines.foreign.verification import wanted_name
 from mungos.tls.engines.mbedtls.contexts import client_context, server_contexts
-from mungos.tls.engines.mbedtls.library import MbedTLS, mbedtls
+from mungos.tls.engines.mbedtls.library import mbedtls
 from mungos.tls.engines.mbedtls.session import MbedTLSSession
 
 __all__ = ["MBEDTLS", "MbedTLSFactory"]
@@ -60,7 +59,7 @@ class MbedTLSFactory:
     def client(self, config: ClientConfig, server_name: str | None) -> LibraryEngine:
         """A client session. Raises Misuse when the configuration can't work."""
         identity, sent = wanted_name(config, server_name)
-        library = self._library()
+        library = needed(self.name, mbedtls)
         shared = client_context(library, config)
         outgoing = Outbox()
         judge = None
@@ -79,7 +78,7 @@ class MbedTLSFactory:
 
     def server(self, config: ServerConfig) -> LibraryEngine:
         """A server session. Raises Misuse when the configuration can't work."""
-        library = self._library()
+        library = needed(self.name, mbedtls)
         shared = server_contexts(library, config)
         outgoing = Outbox()
 
@@ -101,13 +100,6 @@ class MbedTLSFactory:
             versions=frozenset() if library.speaks_13 else frozenset({_TLS_1_2}),
             open_session=open_session,
         )
-
-    @staticmethod
-    def _library() -> MbedTLS:
-        try:
-            return mbedtls()
-        except Absent as absent:
-            raise Misuse(f"the engine mbedtls can't be used here: {absent.reason}") from absent
 
 
 MBEDTLS = MbedTLSFactory()

@@ -6,16 +6,16 @@ import os
 import re
 import ssl
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
 from mungos.errors import Misuse
 from mungos.tls.config import ClientConfig, Credential, ServerConfig
-from mungos.tls.engines.foreign.credentials import choose, names_of
+from mungos.tls.engines.foreign.contexts import ServerContexts
+from mungos.tls.engines.foreign.credentials import names_of
 from mungos.tls.engines.foreign.refusals import refuse_what_is_lacking
 
-__all__ = ["ServerContexts", "client_context", "server_contexts"]
+__all__ = ["client_context", "server_contexts"]
 
 # RFC 9325 section 4.2: forward secrecy and authenticated encryption only. These are the suites of TLS 1.2;
 # those of TLS 1.3 are not chosen by this string.
@@ -30,20 +30,7 @@ _CLIENT_AUTH = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required"
 _CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 _clients: WeakKeyDictionary[ClientConfig, ssl.SSLContext] = WeakKeyDictionary()
-_servers: WeakKeyDictionary[ServerConfig, ServerContexts] = WeakKeyDictionary()
-
-
-@dataclass(frozen=True, slots=True)
-class ServerContexts:
-    """The contexts of a server, one for each credential, the names that each covers, the protocols spoken."""
-
-    contexts: tuple[ssl.SSLContext, ...]
-    names: tuple[tuple[str, ...], ...]
-    alpn: frozenset[bytes]
-
-    def for_name(self, server_name: str | None) -> ssl.SSLContext:
-        """The first whose names cover `server_name` (lower case), else the first (RFC 6066 section 3)."""
-        return choose(server_name, self.contexts, self.names)
+_servers: WeakKeyDictionary[ServerConfig, ServerContexts[ssl.SSLContext]] = WeakKeyDictionary()
 
 
 def client_context(config: ClientConfig) -> ssl.SSLContext:
@@ -67,7 +54,7 @@ def client_context(config: ClientConfig) -> ssl.SSLContext:
     return context
 
 
-def server_contexts(config: ServerConfig) -> ServerContexts:
+def server_contexts(config: ServerConfig) -> ServerContexts[ssl.SSLContext]:
     """The contexts of a server's configuration. Raises Misuse where it can't work."""
     contexts = _servers.get(config)
     if contexts is not None:
@@ -88,7 +75,7 @@ def server_contexts(config: ServerConfig) -> ServerContexts:
         _load(context, credential)
         made.append(context)
     names = tuple(names_of(credential) for credential in config.credentials)
-    alpn = frozenset(name.encode("ascii") for name in config.alpn)
+    alpn = tuple(name.encode("ascii") for name in config.alpn)
     contexts = _servers[config] = ServerContexts(tuple(made), names, alpn)
     return contexts
 

@@ -66,7 +66,7 @@ class OpenSSLFactory:
             return OpenSSLSession(context, outgoing, server_side=True, server_name=None)
 
         return LibraryEngine(
-            config, outgoing, exact_alerts=False, alpn=contexts.alpn, open_session=open_session
+            config, outgoing, exact_alerts=False, alpn=frozenset(contexts.alpn), open_session=open_session
         )
 
 

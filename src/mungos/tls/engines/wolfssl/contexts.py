@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from mungos.tls.config import ClientConfig, ServerConfig
-from mungos.tls.engines.foreign.credentials import choose, names_of
+from mungos.tls.engines.foreign.contexts import ServerContexts
+from mungos.tls.engines.foreign.credentials import names_of
 from mungos.tls.engines.foreign.refusals import alpn_names, refuse_what_is_lacking
 from mungos.tls.engines.foreign.verification import Verifier, client_verifier, server_verifier
 from mungos.tls.engines.wolfssl.context import VERIFY_NONE, VERIFY_PEER, VERIFY_REQUIRED, Context
 from mungos.tls.engines.wolfssl.proving import prove_credential
 
-__all__ = ["ClientContext", "ServerContexts", "client_context", "server_contexts"]
+__all__ = ["ClientContext", "client_context", "server_contexts"]
 
 _CLIENT_AUTH = {"none": VERIFY_NONE, "optional": VERIFY_PEER, "required": VERIFY_REQUIRED}
 
@@ -31,24 +32,8 @@ class ClientContext:
     verifier: Verifier | None
 
 
-@dataclass(frozen=True, slots=True)
-class ServerContexts:
-    """A server's, one for each credential, the names that each covers, the protocols spoken, who checks the
-    client, and whether it must show a certificate."""
-
-    contexts: tuple[Context, ...]
-    names: tuple[tuple[str, ...], ...]
-    alpn: tuple[bytes, ...]
-    verifier: Verifier | None
-    required: bool
-
-    def for_name(self, server_name: str | None) -> Context:
-        """The first whose names cover `server_name` (lower case), else the first (RFC 6066 section 3)."""
-        return choose(server_name, self.contexts, self.names)
-
-
 _clients: WeakKeyDictionary[ClientConfig, ClientContext] = WeakKeyDictionary()
-_servers: WeakKeyDictionary[ServerConfig, ServerContexts] = WeakKeyDictionary()
+_servers: WeakKeyDictionary[ServerConfig, ServerContexts[Context]] = WeakKeyDictionary()
 
 
 def client_context(library: ctypes.CDLL, config: ClientConfig) -> ClientContext:
@@ -69,7 +54,7 @@ def client_context(library: ctypes.CDLL, config: ClientConfig) -> ClientContext:
     return made
 
 
-def server_contexts(library: ctypes.CDLL, config: ServerConfig) -> ServerContexts:
+def server_contexts(library: ctypes.CDLL, config: ServerConfig) -> ServerContexts[Context]:
     """The contexts of a server's configuration. Raises Misuse where it can't work."""
     made = _servers.get(config)
     if made is not None and made.contexts[0].pid == os.getpid():

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import ctypes
-
-from mungos.errors import Misuse
 from mungos.tls.config import ClientConfig, ServerConfig
 from mungos.tls.contract import Availability
 from mungos.tls.engines.foreign.client_hello import Offer
 from mungos.tls.engines.foreign.engine import LibraryEngine
-from mungos.tls.engines.foreign.libraries import Absent
+from mungos.tls.engines.foreign.libraries import Absent, needed
 from mungos.tls.engines.foreign.outbox import Outbox
 from mungos.tls.engines.foreign.verification import wanted_name
 from mungos.tls.engines.wolfssl.contexts import client_context, server_contexts
@@ -54,7 +51,7 @@ class WolfSSLFactory:
     def client(self, config: ClientConfig, server_name: str | None) -> LibraryEngine:
         """A client session. Raises Misuse when the configuration can't work."""
         identity, sent = wanted_name(config, server_name)
-        library = self._library()
+        library = needed(self.name, wolfssl)
         shared = client_context(library, config)
         outgoing = Outbox()
         judge = None
@@ -74,7 +71,7 @@ class WolfSSLFactory:
 
     def server(self, config: ServerConfig) -> LibraryEngine:
         """A server session. Raises Misuse when the configuration can't work."""
-        library = self._library()
+        library = needed(self.name, wolfssl)
         shared = server_contexts(library, config)
         outgoing = Outbox()
 
@@ -93,13 +90,6 @@ class WolfSSLFactory:
         return LibraryEngine(
             config, outgoing, exact_alerts=True, alpn=frozenset(shared.alpn), open_session=open_session
         )
-
-    @staticmethod
-    def _library() -> ctypes.CDLL:
-        try:
-            return wolfssl()
-        except Absent as absent:
-            raise Misuse(f"the engine wolfssl can't be used here: {absent.reason}") from absent
 
 
 WOLFSSL = WolfSSLFactory()
