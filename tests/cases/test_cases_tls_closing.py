@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from mungos.errors import Closed
 from tests.cases.oracles import ended, quiet
 from tests.cases.tls_stand import SPEAKS_TLS_1_2, Role, Stand, foreign_context
 from tests.cases.world import Notes
+from tests.tls.forge import HANDSHAKE, Forge
 
 LIMITS = Limits(linger=0.1)
 HALF_OPEN = Limits(linger=0.1, half_open=True)
@@ -99,6 +101,40 @@ def test_t57_half_closed_both_ways_but_no_fin(stand: Stand, role: Role) -> None:
     peer.close_notify()
     # Both took their leave; the peer never closes TCP. That wait is bounded, too.
     ended(world, notes, CloseKind.CLEAN)
+
+
+@pytest.mark.parametrize("rest_comes", [True, False])
+def test_t57_our_close_between_the_halves_of_the_peers_message(
+    stand: Stand, role: Role, rest_comes: bool, tmp_path: Path
+) -> None:
+    """RFC 8446 section 5.1: a message may be spread over records. Our close_notify may have to wait for the
+    rest of it; if that never comes, the limit for closing ends it."""
+    if stand.engine == "mbedtls":
+        pytest.skip("mbedtls has no KeyUpdate")
+    context = foreign_context.__wrapped__(role == "client")
+    keylog = tmp_path / "keylog"
+    context.keylog_filename = str(keylog)
+    world, notes = stand.world, Notes()
+    peer = stand.meet(role, notes, context=context, limits=Limits(linger=0.1, close_within=0.5))
+    world.run(lambda: peer.established and bool(notes.of("Opened")))
+    context.keylog_filename = None  # type: ignore[assignment]  # closes it
+    forge = Forge(keylog, "SERVER_TRAFFIC_SECRET_0" if role == "client" else "CLIENT_TRAFFIC_SECRET_0")
+    peer.raw.send(forge.record(HANDSHAKE, b"\x18\0\0\x01"))
+    world.sleep(0.05)
+    notes.connection.close()
+    world.sleep(0.05)
+    assert not notes.closed
+    if rest_comes:
+        peer.raw.send(forge.record(HANDSHAKE, b"\0"))
+        forge.update()
+        world.run(lambda: peer.notified and peer.raw.ended)
+        peer.raw.send(forge.close_notify())
+        peer.raw.end()
+        ended(world, notes, CloseKind.CLEAN)
+    else:
+        began = world.now()
+        assert ended(world, notes, CloseKind.TIMED_OUT).phase == "closing"
+        assert world.now() - began < 5.0
 
 
 def test_t58_tls_1_2_answers_at_once_and_drops_what_waits(stand: Stand, role: Role) -> None:

@@ -18,11 +18,18 @@ class Forge:
         secrets = {
             line.split()[0]: bytes.fromhex(line.split()[2]) for line in keylog.read_text().splitlines()[1:]
         }
-        secret = secrets[label]
+        self._protect_with(secrets[label])
+
+    def _protect_with(self, secret: bytes) -> None:
         # The secret is as long as the suite's hash, and the two AES-GCM suites differ in it.
+        self._secret = secret
         self._aead = AESGCM(_expand(secret, "key", 32 if len(secret) == SHA384.digest_size else 16))
         self._iv = int.from_bytes(_expand(secret, "iv", 12), "big")
         self.sequence = 0
+
+    def update(self) -> None:
+        """What is sent from now on has the next keys (RFC 8446 section 7.2)."""
+        self._protect_with(_expand(self._secret, "traffic upd", len(self._secret)))
 
     def record(self, kind: int, content: bytes, padding: int = 0) -> bytes:
         inner = content + bytes((kind,)) + bytes(padding)

@@ -158,6 +158,19 @@ def test_a_child_starts_the_librarys_cryptography_anew(monkeypatch: pytest.Monke
     assert set(planted.called.values()) <= {1}
 
 
+def test_a_child_that_cannot_start_it_has_no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the three calls tries again, rather than to go on with the parent's random state."""
+    needed("mbedtls")
+    found = mbedtls_library.mbedtls()
+    planted = Planted(found.functions)
+    version_3(planted)
+    planted.fails("psa_crypto_init", -134)
+    copied = replace(found, functions=planted, speaks_13=True, pid=-1)  # type: ignore[arg-type]
+    monkeypatch.setattr(mbedtls_library, "_found", lambda: copied)
+    refused("mbedtls", f"psa_crypto_init of {found.version} failed after a fork")
+    assert planted.called["psa_crypto_init"] == 3
+
+
 # The layout of Mbed TLS's structures
 
 

@@ -120,11 +120,12 @@ class MbedTLS:
 
     def prepare(self) -> None:
         """Once per process: after a fork the child's copy of the library's random state would repeat the
-        parent's numbers."""
+        parent's numbers. Raises Absent."""
         if self.pid != os.getpid():
             if self.speaks_13:
                 self.functions.mbedtls_psa_crypto_free()
-                self.functions.psa_crypto_init()
+                if self.functions.psa_crypto_init():
+                    raise Absent(f"psa_crypto_init of {self.version} failed after a fork")
             self.pid = os.getpid()
 
     def words(self, code: int) -> str:
