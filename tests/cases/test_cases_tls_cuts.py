@@ -163,7 +163,9 @@ def test_t10_server_hello_cut_at_every_byte(stand: Stand, how: str) -> None:
 def test_t11_cut_after_a_hello_retry_request(stand: Stand, how: str) -> None:
     context = foreign_context(True, curve="secp384r1")
     notes = Notes()
-    peer = stand.meet("client", notes, context=context, limits=LIMITS, budget=0, handshake_timeout=patience(how))
+    peer = stand.meet(
+        "client", notes, context=context, limits=LIMITS, budget=0, handshake_timeout=patience(how)
+    )
     stand.world.run(lambda: len(peer.out) > 0)
     # RFC 8446 section 4.1.3: the random value that marks it.
     assert bytes.fromhex("CF21AD74E59A6111") in peer.out

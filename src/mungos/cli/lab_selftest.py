@@ -17,9 +17,9 @@ import click
 from rich.console import Console
 
 from mungos.cli.statuses import FAILED, OK, Interrupted
-from mungos.lab.selftest import Outcome, Results, Task, find_bugs
+from mungos.lab.selftest import Results, find_bugs
 from mungos.lab.selftest import selftest as run_selftest
-from mungos.lab.selftest.outcome import faults
+from mungos.lab.selftest.progress import Progress
 from mungos.lab.selftest.table import WIDTH, print_catalogue, print_results
 
 __all__ = ["selftest"]
@@ -113,7 +113,7 @@ def selftest(
     if wants_list:
         print_catalogue(bugs, console)
         return OK
-    drawing = _Progress() if sys.stderr.isatty() else None
+    drawing = Progress(sys.stderr.isatty())
     with _Until(within) as until:
         try:
             results = run_selftest(
@@ -127,8 +127,7 @@ def selftest(
                 bugs=bugs,
             )
         finally:
-            if drawing is not None:
-                drawing.clear()
+            drawing.clear()
         _print(results, console, wants_json)
     if until.signal:
         return 128 + until.signal
@@ -172,19 +171,3 @@ class _Until:
         if self.signal:
             raise Interrupted(number)
         self.signal = number
-
-
-class _Progress:
-    """A line on the terminal that is written over."""
-
-    def __init__(self) -> None:
-        self.wrong = 0
-
-    def __call__(self, done: int, total: int, task: Task, outcome: Outcome) -> None:
-        self.wrong += bool(faults(task, outcome))
-        wrong = f", {self.wrong} not as expected" if self.wrong else ""
-        click.echo(f"\r\x1b[K{done} of {total}{wrong}: {task.bug.name}", nl=False, err=True)
-
-    def clear(self) -> None:
-        """Take it away."""
-        click.echo("\r\x1b[K", nl=False, err=True)
