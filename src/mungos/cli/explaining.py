@@ -21,7 +21,7 @@ from mungos.x509 import (
     name_text,
 )
 
-__all__ = ["describe_tls", "explain"]
+__all__ = ["day_text", "describe_tls", "explain"]
 
 _HINTS: Final = {
     CloseKind.REFUSED: "nothing listens there: is the server running, and the port right?",
@@ -99,7 +99,7 @@ def _certificate(place: int, der: bytes) -> list[str]:
         return [
             f"certificate {place}: subject {name_text(certificate.subject)}",
             f"  issuer {name_text(certificate.issuer)}",
-            f"  valid {_date(certificate.not_before)} to {_date(certificate.not_after)}, "
+            f"  valid {day_text(certificate.not_before)} to {day_text(certificate.not_after)}, "
             f"for {', '.join(names) or 'no name'}",
             f"  key {key_text(certificate.spki)}, serial {certificate.serial:x}",
             fingerprint,
@@ -108,7 +108,12 @@ def _certificate(place: int, der: bytes) -> list[str]:
         return [f"certificate {place}: not readable ({error})", fingerprint]
 
 
-def _date(seconds: int) -> str:
-    # Dates up to 9999 that `fromtimestamp` may refuse.
+def day_text(seconds: int) -> str:
+    """A day, as in "2038-01-19".
+
+    Args:
+        seconds: since 1970, UTC; not after the year 9999.
+    """
+    # Counted: a system whose own seconds have 32 bits can't be asked for a date after 2038.
     moment = datetime.datetime(1970, 1, 1) + datetime.timedelta(seconds=seconds)
     return moment.strftime("%Y-%m-%d")

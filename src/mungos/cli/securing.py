@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -14,6 +13,7 @@ from mungos import Manager
 from mungos.cli.authorities import read_authorities
 from mungos.cli.development_certificate import DevelopmentCertificate, make_development_certificate
 from mungos.cli.engine_choice import checked_engine
+from mungos.cli.explaining import day_text
 from mungos.cli.negotiating import HANDSHAKE_OPTIONS, bundled, handshake, read_credential, set_up_failure
 from mungos.cli.printable import printable
 from mungos.cli.statuses import NotStarted
@@ -241,10 +241,7 @@ def _described(credential: Credential) -> str:
     except (ProtocolError, IndexError):
         return "a certificate"
     shown = ", ".join(names[:_SHOWN_NAMES]) + (", ..." if len(names) > _SHOWN_NAMES else "")
-    try:
-        until = f"{datetime.fromtimestamp(leaf.not_after, UTC):%Y-%m-%d}"
-    except (OverflowError, ValueError):
-        until = "9999"
+    until = day_text(leaf.not_after)
     return printable(f"a certificate for {shown or 'no name'} until {until}, serial {leaf.serial:x}")
 
 

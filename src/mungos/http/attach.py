@@ -5,13 +5,13 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
-from email.utils import formatdate
 from typing import TypeVar, cast
 
 from mungos.addresses import AccessList
 from mungos.core import Connection, Limits, Listener, Manager
 from mungos.errors import Misuse
 from mungos.http.client_session import ClientSession
+from mungos.http.dates import format_date
 from mungos.http.limits import CLIENT_LIMITS, SERVER_LIMITS, HTTPLimits
 from mungos.http.server_session import ServerSession
 from mungos.tls import ClientConfig, ServerConfig
@@ -55,7 +55,7 @@ class DateClock:
         second = int(self._manager.now)
         if second != self._second:
             self._second = second
-            self._value = formatdate(self._manager.wire.wall(), usegmt=True).encode("ascii")
+            self._value = format_date(self._manager.wire.wall()).encode("ascii")
         return self._value
 
 

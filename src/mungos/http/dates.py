@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from calendar import timegm
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from mungos.errors import Misuse
@@ -24,6 +24,7 @@ _FORMS: Final = (
     re.compile(rf"(?:{_DAY_NAME}) {_MONTH} (?P<day>[0-9]{{2}}| [0-9]) {_TIME} (?P<year>[0-9]{{4}})"),
 )
 _LAST_SECOND: Final = 253402300799  # of the year 9999
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def format_date(seconds: float) -> str:
@@ -37,7 +38,7 @@ def format_date(seconds: float) -> str:
     """
     if not 0 <= seconds <= _LAST_SECOND:
         raise Misuse(f"no date of HTTP: {seconds} s since 1970")
-    date = datetime.fromtimestamp(int(seconds), UTC)
+    date = _moment(seconds)
     return (
         f"{_DAYS[date.weekday()]}, {date.day:02} {_MONTHS[date.month - 1]} {date.year:04} "
         f"{date.hour:02}:{date.minute:02}:{date.second:02} GMT"
@@ -59,7 +60,7 @@ def parse_date(text: str, now: float) -> int | None:
         return None
     year = int(match["year"])
     if len(match["year"]) == 2:
-        this_year = datetime.fromtimestamp(max(0, min(now, _LAST_SECOND)), UTC).year
+        this_year = _moment(max(0, min(now, _LAST_SECOND))).year
         year += this_year - this_year % 100
         if year > this_year + 50:
             year -= 100
@@ -72,3 +73,8 @@ def parse_date(text: str, now: float) -> int | None:
     return timegm(
         (year, month, int(match["day"]), int(match["hour"]), int(match["minute"]), int(match["second"]))
     )
+
+
+def _moment(seconds: float) -> datetime:
+    # Counted: a system whose own seconds have 32 bits can't be asked for a date after 2038.
+    return _EPOCH + timedelta(seconds=int(seconds))

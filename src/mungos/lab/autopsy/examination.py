@@ -20,6 +20,7 @@ from mungos.lab.autopsy.proc import link, read
 from mungos.lab.autopsy.python_stacks import from_py_spy, py_spy
 from mungos.lab.autopsy.questions import Command, Question, pose
 from mungos.lab.autopsy.scene import Relative, Scene
+from mungos.lab.autopsy.socketcall import unwrap
 from mungos.lab.autopsy.subject import Subject, Task, look_at, posix_timers, run_time
 from mungos.lab.autopsy.system_calls import call_name
 from mungos.lab.autopsy.tree import find, orphans, zombies_by_parent
@@ -149,7 +150,8 @@ class _Examination:
         zombies: dict[int, tuple[int, ...]],
     ) -> Process:
         pid = subject.pid
-        calls = {task.tid: _call_words(subject, task) for task in subject.tasks}
+        with Memory(pid, subject.word) as memory:
+            calls = {task.tid: _call_words(subject, task, memory) for task in subject.tasks}
         first = frozenset().union(
             *(descriptors_named(name, arguments) for _, name, arguments in calls.values() if name)
         )
@@ -425,12 +427,13 @@ class _Examination:
         self.processes[subject.pid] = replace(process, stacks=(*process.stacks, *stacks))
 
 
-def _call_words(subject: Subject, task: Task) -> tuple[int, str, tuple[int, ...]]:
+def _call_words(subject: Subject, task: Task, memory: Memory) -> tuple[int, str, tuple[int, ...]]:
     """Number, name and arguments of the call in which a thread waits; an empty name when it is in none."""
     if len(task.call) < 7 or not task.call[0].isdigit():
         return -1, "", ()
     number = int(task.call[0])
-    return number, call_name(subject.machine, number), arguments_of(task.call)
+    name, arguments = call_name(subject.machine, number), arguments_of(task.call)
+    return number, *unwrap(memory, name, arguments)
 
 
 def _may_be_asked(subject: Subject) -> bool:

@@ -25,13 +25,13 @@ def fetch(connection: socket.socket, repaired: bool) -> tuple[bytes, str]:
     context = settings(ssl.PROTOCOL_TLS_CLIENT)
     if repaired:
         context.options &= ~getattr(ssl, "OP_IGNORE_UNEXPECTED_EOF", 0)  # on in some versions of Python
-    tls = context.wrap_socket(connection, suppress_ragged_eofs=not repaired)
     content = b""
-    try:
-        while block := tls.recv(100):
-            content += block
-    except ssl.SSLError:  # in some versions of Python not yet the SSLEOFError that it is
-        return content, "cut off"
+    with context.wrap_socket(connection, suppress_ragged_eofs=not repaired) as tls:
+        try:
+            while block := tls.recv(100):
+                content += block
+        except ssl.SSLError:  # in some versions of Python not yet the SSLEOFError that it is
+            return content, "cut off"
     return content, "complete"
 
 
@@ -43,6 +43,9 @@ def main(repaired: bool) -> int:
         ours.close()
         server = settings(ssl.PROTOCOL_TLS_SERVER).wrap_socket(theirs, server_side=True)
         server.send(WHOLE[:15])
+        server.shutdown(socket.SHUT_WR)  # of the socket alone
+        while os.read(server.fileno(), 100):  # some versions of OpenSSL have something to say to that
+            pass
         os._exit(0)
     theirs.close()
     content, ending = fetch(ours, repaired)
