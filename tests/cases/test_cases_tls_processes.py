@@ -6,58 +6,16 @@ import gc
 import os
 import subprocess
 import warnings
-from collections.abc import Callable
 
 import pytest
 
 from mungos import CloseKind, Manager
-from mungos.errors import MungosError
+from mungos.testing.tls.forking import in_child, refusal
 from tests.cases.oracles import ended
 from tests.cases.tls_stand import Role, Stand
 from tests.cases.world import Notes, World
 
 pytestmark = pytest.mark.parametrize("world", ["kernel"], indirect=True)
-
-
-def in_child(work: Callable[[], str]) -> tuple[str, Callable[[], None]]:
-    """Fork; the child does the work, sends what it returns, and stays until it is let go."""
-    read, write = os.pipe()
-    stay_read, stay_write = os.pipe()
-    with warnings.catch_warnings():
-        # The test runner's own watchdog is a thread; the child does little enough to be safe.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        pid = os.fork()
-    if not pid:
-        try:
-            os.close(stay_write)
-            try:
-                said = work()
-            except BaseException as error:  # noqa: BLE001 - told to the parent
-                said = repr(error)
-            os.write(write, said.encode())
-            os.close(write)
-            os.read(stay_read, 1)
-        finally:
-            os._exit(0)
-    os.close(write)
-    os.close(stay_read)
-    with os.fdopen(read) as answer:
-        said = answer.read()
-
-    def let_go() -> None:
-        os.close(stay_write)
-        os.waitpid(pid, 0)
-
-    return said, let_go
-
-
-def refusal(call: Callable[[], object]) -> str:
-    """The error of a call."""
-    try:
-        call()
-    except MungosError as error:
-        return f"{type(error).__name__}: {error}"
-    return "nothing"
 
 
 def test_t91_fork_child_holds_no_copy_and_refuses_to_work(stand: Stand, role: Role) -> None:

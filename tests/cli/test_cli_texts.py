@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from mungos import __version__
-from mungos.cli.printable import printable
 from mungos.cli.program import run
 from mungos.cli.sizes import parse_size
 from mungos.cli.standard_streams import MAX_LINE, Lines
@@ -115,24 +114,6 @@ def test_what_can_not_start_exits_with_3(
 ) -> None:
     assert run(arguments) == 3
     assert says in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        ("plain é 中", "plain é 中"),
-        ("a\x1b[2Jb", r"a\x1b[2Jb"),
-        ("a\nb\tc\r", r"a\nb\tc\r"),
-        ("\x9b\u202e\u2028", r"\x9b\u202e\u2028"),
-        ("\udc80", r"\udc80"),
-    ],
-)
-def test_printable_escapes_what_moves_a_cursor(text: str, shown: str) -> None:
-    assert printable(text) == shown
-
-
-def test_printable_keeps_what_it_is_told_to() -> None:
-    assert printable("a\n\x07", keep="\n") == "a\n\\x07"
 
 
 @pytest.mark.parametrize(

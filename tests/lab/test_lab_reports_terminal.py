@@ -12,9 +12,9 @@ from mungos.lab.record import Record
 from mungos.lab.reports.plain_text import explanation
 from mungos.lab.reports.report_files import UnwritableReport, check_report_files, write_report
 from mungos.lab.reports.terminal import console_for, print_matrix, print_report
-from mungos.lab.reports.visible import visible
 from mungos.lab.reports.waits import waits
 from mungos.lab.reports.wording import amount, command_line, duration, headline, percent, signal_name
+from mungos.printable import printable
 from tests.lab import lab_reports_records as made
 
 
@@ -55,7 +55,7 @@ def test_findings_come_before_facts() -> None:
 
 @pytest.mark.parametrize("run", made.every(), ids=lambda run: run.verdict.value)
 def test_nothing_that_a_program_chose_reaches_the_terminal_raw(run: Record) -> None:
-    for text in (shown(run), visible(explanation(run), keep="\n")):
+    for text in (shown(run), printable(explanation(run), keep="\n")):
         assert all(character.isprintable() or character == "\n" for character in text)
 
 

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from mungos.errors import Closed
 from mungos.protocol import Buffer
+from mungos.testing.tls.passing import PassingEngine
 from mungos.tls import ClientConfig, ServerConfig, select
-from mungos.tls.alerts import AlertDescription
 from mungos.tls.contract import (
     Availability,
     Data,
@@ -21,86 +21,10 @@ from mungos.tls.contract import (
     Negotiated,
     PeerClosed,
     ReadSide,
-    WriteSide,
 )
 
 
-class Sound:
-    """Passes everything on; the faults are in its heirs."""
-
-    def __init__(self, inner: Engine) -> None:
-        self.inner = inner
-
-    @property
-    def exact_alerts(self) -> bool:
-        return self.inner.exact_alerts
-
-    @property
-    def unread(self) -> int:
-        return self.inner.unread
-
-    @property
-    def unsent(self) -> int:
-        return self.inner.unsent
-
-    @property
-    def deadline(self) -> float | None:
-        return self.inner.deadline
-
-    @property
-    def read_side(self) -> ReadSide:
-        return self.inner.read_side
-
-    @property
-    def write_side(self) -> WriteSide:
-        return self.inner.write_side
-
-    @property
-    def negotiated(self) -> Negotiated | None:
-        return self.inner.negotiated
-
-    @property
-    def ending(self) -> Failed | None:
-        return self.inner.ending
-
-    def start(self, now: float) -> None:
-        self.inner.start(now)
-
-    def receive(self, data: Buffer, now: float) -> int:
-        return self.inner.receive(data, now)
-
-    def receive_eof(self, now: float) -> None:
-        self.inner.receive_eof(now)
-
-    def next_event(self) -> Event | None:
-        return self.inner.next_event()
-
-    def write(self, parts: Sequence[Buffer]) -> int:
-        return self.inner.write(parts)
-
-    def write_early(self, parts: Sequence[Buffer]) -> int:
-        return self.inner.write_early(parts)
-
-    def close_write(self) -> None:
-        self.inner.close_write()
-
-    def fail(self, alert: AlertDescription) -> None:
-        self.inner.fail(alert)
-
-    def expire(self, now: float) -> None:
-        self.inner.expire(now)
-
-    def take(self, limit: int) -> list[Buffer]:
-        return self.inner.take(limit)
-
-    def unwrap(self) -> bytes:
-        return self.inner.unwrap()
-
-    def release(self) -> None:
-        self.inner.release()
-
-
-class TruncationIsClean(Sound):
+class TruncationIsClean(PassingEngine):
     """The end of the stream is told as close_notify."""
 
     _ended = False
@@ -125,7 +49,7 @@ class TruncationIsClean(Sound):
         return event
 
 
-class TruncationIsClean2(Sound):
+class TruncationIsClean2(PassingEngine):
     """The same, told by the read side only."""
 
     @property
@@ -134,7 +58,7 @@ class TruncationIsClean2(Sound):
         return ReadSide.ENDED if side is ReadSide.TRUNCATED else side
 
 
-class AlertNotFlushed(Sound):
+class AlertNotFlushed(PassingEngine):
     """A failure throws away what was queued for the peer, its alert among it."""
 
     def next_event(self) -> Event | None:
@@ -144,7 +68,7 @@ class AlertNotFlushed(Sound):
         return event
 
 
-class CloseNotifyForgotten(Sound):
+class CloseNotifyForgotten(PassingEngine):
     """Ends its direction without a word."""
 
     _open = True
@@ -155,7 +79,7 @@ class CloseNotifyForgotten(Sound):
         self.inner.take(1 << 30)
 
 
-class WaitsForEver(Sound):
+class WaitsForEver(PassingEngine):
     """Holds its close_notify back until the peer's has come."""
 
     _leaving = False
@@ -182,7 +106,7 @@ class WaitsForEver(Sound):
         return event
 
 
-class SwallowsAfterClose(Sound):
+class SwallowsAfterClose(PassingEngine):
     """Nothing is delivered any more once our close_notify is out."""
 
     _left = False
@@ -198,7 +122,7 @@ class SwallowsAfterClose(Sound):
         return event
 
 
-class DataAfterBadTag(Sound):
+class DataAfterBadTag(PassingEngine):
     """A record whose tag does not fit is passed over; the next ones come."""
 
     _failed = False
@@ -216,7 +140,7 @@ class DataAfterBadTag(Sound):
     _told = False
 
 
-class DoubleEvents(Sound):
+class DoubleEvents(PassingEngine):
     """The peer's end is told twice."""
 
     def __init__(self, inner: Engine) -> None:
@@ -232,7 +156,7 @@ class DoubleEvents(Sound):
         return event
 
 
-class Spins(Sound):
+class Spins(PassingEngine):
     """Half a record counts as unread."""
 
     def __init__(self, inner: Engine) -> None:
@@ -252,7 +176,7 @@ class Spins(Sound):
         return self.inner.unread + len(self._half)
 
 
-class SpinsInside(Sound):
+class SpinsInside(PassingEngine):
     """A call never returns, once the peer has left."""
 
     def next_event(self) -> Event | None:
@@ -262,14 +186,14 @@ class SpinsInside(Sound):
         return event
 
 
-class Crashes(Sound):
+class Crashes(PassingEngine):
     """Takes the process with it."""
 
     def close_write(self) -> None:
         os.kill(os.getpid(), 9)
 
 
-class HidesData(Sound):
+class HidesData(PassingEngine):
     """One event a call of `receive`: what else is there waits for more bytes."""
 
     _allowed = 0
@@ -294,14 +218,14 @@ class HidesData(Sound):
         return self.inner.next_event()
 
 
-class KeepsBuffers(Sound):
+class KeepsBuffers(PassingEngine):
     """Release does nothing; what is queued stays."""
 
     def release(self) -> None:
         return
 
 
-class LeaksDescriptors(Sound):
+class LeaksDescriptors(PassingEngine):
     """Each session opens a descriptor that nobody closes."""
 
     leaked: ClassVar[list[int]] = []
@@ -311,7 +235,7 @@ class LeaksDescriptors(Sound):
         self.leaked.append(os.dup(0))
 
 
-class DataAfterCloseNotify(Sound):
+class DataAfterCloseNotify(PassingEngine):
     """What follows close_notify is delivered."""
 
     _closed = False
@@ -327,7 +251,7 @@ class DataAfterCloseNotify(Sound):
         return event
 
 
-class OpensEarly(Sound):
+class OpensEarly(PassingEngine):
     """Reports the handshake complete when the first bytes come."""
 
     _told = False
@@ -346,7 +270,7 @@ class OpensEarly(Sound):
         return event
 
 
-class WritesAfterClose(Sound):
+class WritesAfterClose(PassingEngine):
     """Writing after close_notify is silently taken."""
 
     def write(self, parts: Sequence[Buffer]) -> int:
@@ -356,7 +280,7 @@ class WritesAfterClose(Sound):
             return sum(map(len, parts))
 
 
-class NoDeadline(Sound):
+class NoDeadline(PassingEngine):
     """The handshake may take for ever."""
 
     @property
@@ -370,7 +294,7 @@ class NoDeadline(Sound):
 class Broken:
     """A factory of engines with one fault."""
 
-    def __init__(self, kind: Callable[[Engine], Sound]) -> None:
+    def __init__(self, kind: Callable[[Engine], PassingEngine]) -> None:
         self._kind = kind
         self.name = "builtin"  # nothing is left to a library
 
@@ -384,7 +308,7 @@ class Broken:
         return self._kind(select("builtin").server(config))
 
 
-SOUND = Broken(Sound)
+SOUND = Broken(PassingEngine)
 TRUNCATION_IS_CLEAN = Broken(TruncationIsClean)
 TRUNCATION_IS_CLEAN_2 = Broken(TruncationIsClean2)
 ALERT_NOT_FLUSHED = Broken(AlertNotFlushed)

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 import click
 
-from mungos.cli.printable import printable
 from mungos.cli.statuses import NotStarted
 from mungos.errors import Misuse
+from mungos.printable import printable
 from mungos.tls import EngineFactory, all_engines, select
 
 __all__ = ["PROVIDERS", "checked_engine", "engine_option", "provider_option"]

@@ -8,7 +8,7 @@ import ipaddress
 from typing import Final
 
 from mungos import CloseKind, CloseReason
-from mungos.cli.printable import printable
+from mungos.printable import printable
 from mungos.tls import Negotiated
 from mungos.url import URL
 from mungos.x509 import (

@@ -8,7 +8,6 @@ from pathlib import Path
 import click
 
 from mungos import Closed, Manager, Opened
-from mungos.cli.printable import printable
 from mungos.cli.sizes import SECONDS
 from mungos.cli.standard_streams import Output
 from mungos.cli.statuses import FAILED, OK, STATUSES, Failure, NotStarted
@@ -17,6 +16,7 @@ from mungos.cli.trusting import ClientTLS, client_options, target, trust
 from mungos.errors import Misuse
 from mungos.http import ClientSession, Data, EndOfMessage, InformationalResponse, Response
 from mungos.http.attach import ClientConnection, connect
+from mungos.printable import printable
 
 __all__ = ["get"]
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from mungos.cli.printable import printable
 from mungos.errors import Misuse
 from mungos.lab.order import Order
 from mungos.lab.processors.architectures import NATIVE, Unavailable, architecture
 from mungos.lab.processors.difference import Output, draw, first_difference, outputs_of
 from mungos.lab.processors.proof import platform
 from mungos.lab.verdicts import Verdict
+from mungos.printable import printable
 
 if TYPE_CHECKING:
     from mungos.lab.record import Record

@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.text import Text
 
 from mungos.cli.parameter_types import ParamType
-from mungos.cli.printable import printable
 from mungos.cli.statuses import Failure
 from mungos.lab.reports.history import History
 from mungos.lab.reports.history_place import Unwritable, default_history
@@ -22,6 +21,7 @@ from mungos.lab.reports.rates import Day, Rates, rates
 from mungos.lab.reports.terminal import STYLES, console_for, simple_table
 from mungos.lab.reports.wording import count, duration, percent
 from mungos.lab.verdicts import Verdict
+from mungos.printable import printable
 
 __all__ = ["history"]
 

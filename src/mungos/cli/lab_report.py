@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
-from mungos.cli.printable import printable
 from mungos.cli.statuses import Failure
 from mungos.errors import Malformed
 from mungos.lab.reports.json_document import records_from_json
 from mungos.lab.reports.rendering import write_reports
 from mungos.lab.reports.report_files import UnwritableReport, check_report_files
 from mungos.lab.reports.terminal import console_for, print_matrix, print_report
+from mungos.printable import printable
 
 __all__ = ["report"]
 

@@ -13,9 +13,9 @@ import click
 from mungos.cli.engine_choice import engine_option, provider_option
 from mungos.cli.key_log import KeyLog
 from mungos.cli.parameter_types import ParamType
-from mungos.cli.printable import printable
 from mungos.cli.statuses import NotStarted
 from mungos.errors import Misuse
+from mungos.printable import printable
 from mungos.tls import DEFAULT_GROUPS, DEFAULT_SUITES, Credential, ExternalPsk
 from mungos.tls.engines.builtin.suites import GROUP_CODES, SUITES
 

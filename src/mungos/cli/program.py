@@ -10,9 +10,9 @@ import click
 
 from mungos import __version__
 from mungos.cli.lazy_commands import LazyCommands
-from mungos.cli.printable import printable
 from mungos.cli.statuses import FAILED, STATUSES, Interrupted
 from mungos.errors import Misuse
+from mungos.printable import printable
 
 __all__ = ["program", "run"]
 

@@ -15,9 +15,9 @@ from mungos.cli.development_certificate import DevelopmentCertificate, make_deve
 from mungos.cli.engine_choice import checked_engine
 from mungos.cli.explaining import day_text
 from mungos.cli.negotiating import HANDSHAKE_OPTIONS, bundled, handshake, read_credential, set_up_failure
-from mungos.cli.printable import printable
 from mungos.cli.statuses import NotStarted
 from mungos.errors import Misuse, ProtocolError
+from mungos.printable import printable
 from mungos.tls import Credential, ExternalPsk, ServerConfig, TicketKeys, select
 from mungos.url import URL
 from mungos.x509 import Certificate, certificates_from_pem

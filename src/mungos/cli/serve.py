@@ -10,7 +10,6 @@ from pathlib import Path
 import click
 
 from mungos import Closed, Connection, Manager, Writable
-from mungos.cli.printable import printable
 from mungos.cli.securing import Secured, ServerTLS, secured
 from mungos.cli.serving import addresses, listening, say, serve_until_signalled, server_options
 from mungos.cli.statuses import STATUSES
@@ -19,6 +18,7 @@ from mungos.errors import Broken
 from mungos.http import SERVER_LIMITS, FileServer, Request
 from mungos.http.attach import DateClock, ServerConnection, with_alpn
 from mungos.http.headers import NO_FIELDS, FieldLines
+from mungos.printable import printable
 from mungos.protocol import Buffer
 from mungos.url import URL
 

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 import click
 
 from mungos import CloseReport, Manager
-from mungos.cli.printable import printable
 from mungos.cli.securing import Secured, server_tls_options
 from mungos.cli.sizes import SECONDS
 from mungos.cli.statuses import FAILED, OK, NotStarted
 from mungos.errors import Misuse
+from mungos.printable import printable
 from mungos.url import URL, parse
 
 __all__ = [

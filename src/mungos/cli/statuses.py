@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from mungos.cli.printable import printable
+from mungos.printable import printable
 
 __all__ = ["FAILED", "NOT_STARTED", "OK", "STATUSES", "USAGE", "Failure", "Interrupted", "NotStarted"]
 

@@ -11,9 +11,9 @@ import click
 
 from mungos import CloseReason, Connection, DatagramConnection, Manager
 from mungos.cli.explaining import describe_tls, explain
-from mungos.cli.printable import printable
 from mungos.cli.standard_streams import Output
 from mungos.cli.statuses import OK, Failure, Interrupted
+from mungos.printable import printable
 from mungos.url import URL
 
 __all__ = ["Talk", "remark"]

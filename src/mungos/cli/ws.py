@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import click
 
 from mungos import Closed, Manager, Opened, Timer, Writable
-from mungos.cli.printable import printable
 from mungos.cli.sizes import SECONDS, SIZE
 from mungos.cli.standard_streams import Lines, StandardInput
 from mungos.cli.statuses import OK, STATUSES, Failure
 from mungos.cli.talking import Talk, remark
 from mungos.cli.trusting import ClientTLS, Trust, client_options, target, trust
 from mungos.errors import Misuse
+from mungos.printable import printable
 from mungos.url import URL
 from mungos.websocket import CloseReceived, CloseStatus, Established, Message, Ping, State
 from mungos.websocket.attach import ClientConnection, connect

@@ -12,9 +12,9 @@ from xml.sax.saxutils import escape, quoteattr
 
 from mungos.lab.record import Attempt, Record
 from mungos.lab.reports.plain_text import explanation
-from mungos.lab.reports.visible import visible
 from mungos.lab.reports.wording import command_line, headline, name_of, took
 from mungos.lab.verdicts import Verdict
+from mungos.printable import printable
 
 __all__ = ["to_junit"]
 
@@ -106,13 +106,13 @@ def _numbers(values: dict[str, int]) -> str:
 
 
 def _line(text: str) -> str:
-    return visible(text)
+    return printable(text)
 
 
 def _attribute(text: str) -> str:
-    return quoteattr(visible(text))
+    return quoteattr(printable(text))
 
 
 def _text(text: str) -> str:
     """Character data: XML 1.0 has no place for most control characters, not even escaped."""
-    return escape(visible(text, keep="\n\t"))
+    return escape(printable(text, keep="\n\t"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from mungos.lab.reports.visible import visible
+from mungos.printable import printable
 
 __all__ = ["cells", "shortened", "table", "text"]
 
@@ -18,7 +18,7 @@ LONG = 20
 
 def text(value: object) -> str:
     """Any text as HTML: markup and control characters escaped, for elements and for attributes in quotes."""
-    return escape(visible(str(value)), quote=True)
+    return escape(printable(str(value)), quote=True)
 
 
 def shortened(value: str, most: int) -> str:

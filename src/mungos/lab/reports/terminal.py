@@ -22,7 +22,6 @@ from mungos.lab.reports.facts_text import (
     describe_timers,
 )
 from mungos.lab.reports.plain_text import LAST_LINES, LOST_TAIL
-from mungos.lab.reports.visible import visible
 from mungos.lab.reports.wording import (
     amount,
     command_line,
@@ -35,6 +34,7 @@ from mungos.lab.reports.wording import (
     took,
 )
 from mungos.lab.verdicts import Verdict
+from mungos.printable import printable
 
 __all__ = ["STYLES", "console_for", "print_matrix", "print_report", "simple_table"]
 
@@ -378,7 +378,7 @@ def _more(number: int, most: int, console: Console) -> Iterable[RenderableType]:
 
 def _text(text: str, style: str, console: Console) -> Text:
     """Harmless, and in letters that the terminal has."""
-    shown = visible(text)
+    shown = printable(text)
     if "utf" not in console.encoding.lower():
         shown = shown.translate(_ASCII).encode(console.encoding, "backslashreplace").decode(console.encoding)
     return Text(shown, style)

@@ -8,12 +8,11 @@ import os
 import random
 import subprocess
 import warnings
-from collections.abc import Callable
 
 from mungos import CloseKind, Manager
-from mungos.errors import MungosError
 from mungos.testing.tls.case import scene
 from mungos.testing.tls.direct import Direct, pump
+from mungos.testing.tls.forking import in_child, refusal
 from mungos.testing.tls.papers import ed25519_credential, roots, wall
 from mungos.testing.tls.stand import Stand
 from mungos.testing.tls.verdicts import NotApplicable, expect, require
@@ -96,43 +95,6 @@ def dropped_manager(stand: Stand) -> None:
         expect(left, set(), "descriptors that are left")
 
 
-def _in_child(work: Callable[[], str]) -> tuple[str, Callable[[], None]]:
-    """Fork; the child does the work, sends what it returns, and stays until it is let go."""
-    read, write = os.pipe()
-    stay_read, stay_write = os.pipe()
-    pid = os.fork()
-    if not pid:
-        try:
-            os.close(stay_write)
-            try:
-                said = work()
-            except BaseException as error:  # noqa: BLE001 - told to the parent
-                said = repr(error)
-            os.write(write, said.encode())
-            os.close(write)
-            os.read(stay_read, 1)
-        finally:
-            os._exit(0)
-    os.close(write)
-    os.close(stay_read)
-    with os.fdopen(read) as answer:
-        said = answer.read()
-
-    def let_go() -> None:
-        os.close(stay_write)
-        os.waitpid(pid, 0)
-
-    return said, let_go
-
-
-def _refusal(call: Callable[[], object]) -> str:
-    try:
-        call()
-    except MungosError as error:
-        return f"{type(error).__name__}: {error}"
-    return "nothing"
-
-
 @scene("T91")
 def forked_child_holds_no_copy(stand: Stand) -> None:
     notes = stand.notes()
@@ -151,13 +113,13 @@ def forked_child_holds_no_copy(stand: Stand) -> None:
             except OSError:
                 continue
         refusals = [
-            _refusal(lambda: manager.poll(0)),
-            _refusal(lambda: connection.send(b"from the child")),
-            _refusal(manager.close),
+            refusal(lambda: manager.poll(0)),
+            refusal(lambda: connection.send(b"from the child")),
+            refusal(manager.close),
         ]
         return "\n".join([f"{held.count(socket)} copies", *refusals])
 
-    said, let_go = _in_child(work)
+    said, let_go = in_child(work)
     try:
         copies, *refusals = said.split("\n")
         expect(copies, "0 copies", "what the child holds")
@@ -175,7 +137,7 @@ def forked_child_holds_no_copy(stand: Stand) -> None:
 def parent_goes_on(stand: Stand) -> None:
     notes = stand.notes()
     peer = stand.open(notes)
-    _, let_go = _in_child(lambda: "here")
+    _, let_go = in_child(lambda: "here")
     try:
         peer.send(b"after the fork")
         stand.world.run(lambda: notes.data == b"after the fork")

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from mungos.errors import Closed
 from mungos.protocol import Buffer
+from mungos.testing.tls.passing import PassingEngine
 from mungos.tls import ClientConfig, ServerConfig
+from mungos.tls.alerts import AlertDescription
 from mungos.tls.contract import (
     Availability,
     Data,
@@ -16,10 +18,8 @@ from mungos.tls.contract import (
     Established,
     Event,
     Failed,
-    Negotiated,
     PeerClosed,
     ReadSide,
-    WriteSide,
 )
 
 __all__ = ["Watch", "WatchedEngine", "WatchedFactory"]
@@ -69,11 +69,11 @@ class WatchedFactory:
         return WatchedEngine(self._factory.server(config), self._watch)
 
 
-class WatchedEngine:
-    """Passes everything on to `inner`, and looks at what comes back."""
+class WatchedEngine(PassingEngine):
+    """Looks at what comes back from `inner`."""
 
     def __init__(self, inner: Engine, watch: Watch) -> None:
-        self.inner = inner
+        super().__init__(inner)
         self._watch = watch
         self._number = watch.made
         watch.made += 1
@@ -85,38 +85,6 @@ class WatchedEngine:
         self._over = False  # our close_notify was handed out
         self._eof = False
         self._released = False
-
-    @property
-    def exact_alerts(self) -> bool:
-        return self.inner.exact_alerts
-
-    @property
-    def unread(self) -> int:
-        return self.inner.unread
-
-    @property
-    def unsent(self) -> int:
-        return self.inner.unsent
-
-    @property
-    def deadline(self) -> float | None:
-        return self.inner.deadline
-
-    @property
-    def read_side(self) -> ReadSide:
-        return self.inner.read_side
-
-    @property
-    def write_side(self) -> WriteSide:
-        return self.inner.write_side
-
-    @property
-    def negotiated(self) -> Negotiated | None:
-        return self.inner.negotiated
-
-    @property
-    def ending(self) -> Failed | None:
-        return self.inner.ending
 
     def __getattr__(self, name: str) -> object:
         return getattr(self.inner, name)
@@ -213,9 +181,9 @@ class WatchedEngine:
             return
         self._watch.complain(f"write after close_write took {taken} bytes and did not raise Closed")
 
-    def fail(self, alert: object) -> None:
+    def fail(self, alert: AlertDescription) -> None:
         self._used("fail")
-        self.inner.fail(alert)  # type: ignore[arg-type]
+        self.inner.fail(alert)
 
     def expire(self, now: float) -> None:
         self._used("expire")
@@ -233,9 +201,6 @@ class WatchedEngine:
         if self._closed_here and self._established and not self._failed and not self.inner.unsent:
             self._over = True
         return parts
-
-    def unwrap(self) -> bytes:
-        return self.inner.unwrap()
 
     def release(self) -> None:
         self.inner.release()

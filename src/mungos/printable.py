@@ -1,11 +1,11 @@
-"""What a watched program printed, made harmless for whoever looks at it."""
+"""What somebody else wrote, made harmless for a terminal: no control character, no direction override."""
 
 from __future__ import annotations
 
-__all__ = ["visible"]
+__all__ = ["printable"]
 
 
-def visible(text: str, *, keep: str = "") -> str:
+def printable(text: str, *, keep: str = "") -> str:
     r"""The text with everything unprintable written as `\n`, `\x1b`, `\u202e`.
 
     Args:
