@@ -28,6 +28,7 @@ PROCESSES = 2
 PROCESSES_EMULATED = 3  # they wait for each other and for clocks more than natively
 # Debian bookworm's are too old; these are the same on every processor.
 NEWER_PACKAGES = {"bookworm": ("hypothesis>=6.100", "trustme>=1.1")}
+ENGINES = frozenset({"builtin", "openssl", "wolfssl", "mbedtls"})
 TIME_FACTOR = 12.0  # for deadlines of tests, where programs are emulated
 
 
@@ -36,14 +37,16 @@ class LeftOut:
     """Tests that can't run in a root.
 
     Args:
-        tests: files, folders (with * for any) or single tests; empty when programs are named.
+        tests: files, folders (with * for any) or single tests.
         programs: foreign programs; tests that are marked for them are left out.
+        engines: TLS engines; tests that name one of them in a parameter are left out.
         processors: where it holds; empty for everywhere.
         reason: why.
     """
 
     tests: tuple[str, ...]
     programs: tuple[str, ...]
+    engines: tuple[str, ...]
     processors: tuple[str, ...]
     reason: str
 
@@ -56,6 +59,7 @@ def left_out(architecture: str, path: Path = LEFT_OUT) -> list[LeftOut]:
         LeftOut(
             tuple(entry.get("tests", ())),
             tuple(entry.get("programs", ())),
+            tuple(entry.get("engines", ())),
             tuple(entry.get("processors", ())),
             entry["reason"],
         )
@@ -87,8 +91,9 @@ def newer_packages(suite: str) -> list[Path]:
     return [folder] if wanted else []
 
 
-def settings(emulated: bool, packages: Sequence[Path] = ()) -> dict[str, str]:
+def settings(emulated: bool, left_out: Sequence[LeftOut], packages: Sequence[Path] = ()) -> dict[str, str]:
     """Environment of the tests there; `packages` are folders that are searched first."""
+    engines = ENGINES - {name for entry in left_out for name in entry.engines}
     factor, profile = (f"{TIME_FACTOR:g}", "s390x") if emulated else ("2", "default")
     asked = os.environ
     return {
@@ -96,6 +101,7 @@ def settings(emulated: bool, packages: Sequence[Path] = ()) -> dict[str, str]:
         "MUNGOS_TEST_TIME_FACTOR": asked.get("MUNGOS_TEST_TIME_FACTOR", factor),
         "MUNGOS_HYPOTHESIS_PROFILE": asked.get("MUNGOS_ROOT_PROFILE", profile),
         "MUNGOS_FOREIGN_PROGRAMS": present_programs(),
+        "MUNGOS_TEST_ENGINES": asked.get("MUNGOS_TEST_ENGINES", ",".join(sorted(engines))),
         "HYPOTHESIS_STORAGE_DIRECTORY": "/var/cache/hypothesis",
     }
 
@@ -129,12 +135,13 @@ def main(arguments: list[str]) -> int:
         return 2
     print(f"{root.path}: {where}", flush=True)
     chosen: list[str] = []
-    for entry in left_out(architecture):
-        names = [*entry.tests, *(f"tests of {program}" for program in entry.programs)]
+    entries = left_out(architecture)
+    for entry in entries:
+        names = [*entry.tests, *(f"tests of {name}" for name in (*entry.programs, *entry.engines))]
         print(f"left out: {', '.join(names)}: {entry.reason}", flush=True)
         for path in entry.tests:
             chosen += [f"--deselect={path}"] if "::" in path else [f"--ignore-glob={PROJECT / path}"]
-    environment = {**os.environ, **settings(where.emulator is not None, newer_packages(root.suite))}
+    environment = {**os.environ, **settings(where.emulator is not None, entries, newer_packages(root.suite))}
 
     def there(*command: str) -> list[str]:
         return list(wrap(architecture, command, str(PROJECT)))

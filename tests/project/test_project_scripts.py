@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mungos.lab.processors import ARCHITECTURES
+from tests.conftest import TLS_ENGINES
 
 ROOT = Path(__file__).parents[2]
 SHELL_SCRIPTS = [ROOT / ".ci" / "run"]
@@ -40,9 +41,10 @@ def test_what_is_left_out_on_other_processors_exists_and_has_a_reason() -> None:
     entries = left_out()["left_out"]
     assert isinstance(entries, list)
     for entry in entries:
-        assert set(entry) <= {"tests", "programs", "processors", "reason"}
+        assert set(entry) <= {"tests", "programs", "engines", "processors", "reason"}
         assert len(entry["reason"]) > 10
-        assert entry.get("tests") or entry.get("programs")
+        assert entry.get("tests") or entry.get("programs") or entry.get("engines")
+        assert TLS_ENGINES.issuperset(entry.get("engines", ()))
         for processor in entry.get("processors", ()):
             assert processor in ARCHITECTURES
         for path in entry.get("tests", ()):
