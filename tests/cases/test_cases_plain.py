@@ -35,3 +35,17 @@ def test_silent_peer_ends_at_the_linger_deadline(world: World) -> None:
     assert server.connection.reason is not None
     assert server.connection.reason.kind is CloseKind.TIMED_OUT
     assert server.connection.reason.phase == "closing"
+
+
+def test_a_reset_that_nobody_has_read_yet_is_found_by_our_close(world: World) -> None:
+    server = Notes()
+    manager = world.manager()
+    listener = manager.listen("tcp://127.0.0.1:0", server)
+    peer = world.connect(str(listener.url))
+    world.run(lambda: bool(server.of("Opened")))
+    peer.cut()
+    server.connection.close()
+    world.run(lambda: server.closed)
+    assert server.connection.reason is not None
+    assert server.connection.reason.kind is CloseKind.PEER_RESET
+    assert isinstance(server.connection.reason.error, ConnectionResetError)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 
 from mungos.core.events import Opened, Writable
 from mungos.core.lifecycle import Lifecycle, not_connected
@@ -465,7 +467,9 @@ class Stream(Lifecycle):
             endpoint.shutdown_write()
         except OSError as error:
             if not self._transport_ended:
-                self._send_broken(error)
+                # What was connected and is not any more was reset, and nobody has read that yet.
+                reset = ConnectionResetError(errno.ECONNRESET, os.strerror(errno.ECONNRESET))
+                self._send_broken(reset if error.errno == errno.ENOTCONN else error)
                 return
         self.write_side = step(WRITE_SIDES, self.write_side, WriteSide.ENDED)
         if self.phase is _CLOSING:
