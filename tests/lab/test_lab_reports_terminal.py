@@ -153,7 +153,7 @@ def test_other_words() -> None:
         "100 %",
     ]
     assert command_line(("a b", "it's", "", "x=1")) == "'a b' 'it'\"'\"'s' '' x=1"
-    assert [signal_name(number) for number in (6, 99)] == ["SIGABRT", "signal 99"]
+    assert [signal_name(number) for number in (6, 200)] == ["SIGABRT", "signal 200"]
 
 
 def test_waits_follow_pipes_sockets_and_children() -> None:

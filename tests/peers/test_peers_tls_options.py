@@ -23,7 +23,7 @@ TLS_1_3 = "NORMAL:-VERS-ALL:+VERS-TLS1.3"
 
 def staple(papers: Papers) -> bytes:
     """An OCSPResponse about the certificate `p256`, signed by that itself: openssl shows it all the same."""
-    leaf, issuer = x509.load_pem_x509_certificates((papers.folder / "p256.pem").read_bytes())
+    leaf, issuer = map(x509.load_der_x509_certificate, papers.der("p256.pem"))
     key = load_pem_private_key((papers.folder / "p256.key").read_bytes(), None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
     now = datetime.now(UTC)

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from mungos.tls import Credential
+from mungos.x509 import certificates_from_pem
 
 Key = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
@@ -109,8 +110,7 @@ class Papers:
 
     def der(self, name: str) -> list[bytes]:
         """The certificates of a file, DER."""
-        parsed = x509.load_pem_x509_certificates((self.folder / name).read_bytes())
-        return [each.public_bytes(Encoding.DER) for each in parsed]
+        return certificates_from_pem((self.folder / name).read_bytes())
 
     def pin(self, name: str) -> str:
         """The hash of a certificate's public key, as browsers pin it: base64 of SHA-256 of its SPKI."""
