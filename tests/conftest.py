@@ -86,6 +86,11 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile(PROFILE)
     if config.getoption("--hypothesis-seed") is None:
         config.option.hypothesis_seed = str(random.SystemRandom().randrange(2**32))
+    # nohup and a shell's background jobs ignore these, and what the tests start would inherit that. What is
+    # caught, even if nothing is done, is not inherited.
+    for number in (signal.SIGHUP, signal.SIGINT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
     # The real standard error: pytest puts a file in its place while tests run.
     config.stash[_dump_descriptor] = os.dup(2)
     faulthandler.register(signal.SIGUSR1, file=config.stash[_dump_descriptor], all_threads=True)
