@@ -125,6 +125,26 @@ def test_a_main_thread_that_runs_no_python_still_shows_its_stack(tmp_path: Path)
         assert any(frame.function == "stuck" for frame in process.stacks[0].frames)
 
 
+def test_threads_get_their_stacks_though_the_main_one_does_not_answer(tmp_path: Path) -> None:
+    code = (
+        "import ctypes, threading\nimport mungos.core\n"
+        "def first(): threading.Event().wait()\n"
+        "def second(): threading.Lock().acquire() and threading.Semaphore(0).acquire()\n"
+        "for work in (first, second): threading.Thread(target=work, daemon=True).start()\n"
+        "lock, threads = ctypes.create_string_buffer(256), ctypes.CDLL(None)\n"
+        "threads.pthread_mutex_lock(lock)\n" + SAY + "\nthreads.pthread_mutex_lock(lock)\n"
+    )
+    with python(code, environment(tmp_path)) as pid:
+        process = only(autopsy(pid))
+        assert process.mungos is None
+        names = {each.thread: [frame.function for frame in each.frames] for each in process.stacks}
+        main, older, younger = (thread.tid for thread in process.threads)
+        assert main == pid
+        assert names[main] == ["<module>"]
+        assert "first" in names[older]
+        assert "second" in names[younger]
+
+
 def test_a_fork_answers_by_its_own_number(tmp_path: Path) -> None:
     code = (
         "import os, time\nfrom mungos.core import Manager\nmanager = Manager()\n"

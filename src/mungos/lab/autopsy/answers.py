@@ -8,6 +8,7 @@ import signal
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from mungos.lab.autopsy.proc import stat_of
 from mungos.lab.autopsy.python_stacks import from_faulthandler
@@ -30,6 +31,7 @@ class Account:
 
     def __init__(self, pid: int, inner: int, started: int, directory: str) -> None:
         self.pid = pid
+        self._inner = inner
         self._started = started
         base = f"/proc/{pid}/root{directory}/{inner}"
         self._json, self._stacks = f"{base}.json", f"{base}.stacks"
@@ -77,9 +79,13 @@ class Account:
                 outer = threads[native][0] if isinstance(native, int) and native in threads else 0
                 known[each["ident"]] = (outer, str(each.get("name") or ""))
         found = from_faulthandler(text, known)
-        if len(found) == len(threads) == 1:
-            ((outer, name),) = threads.values()
-            found = (Stack(outer, found[0].name or name, "python", "faulthandler", found[0].frames),)
+        if len(found) == len(threads) and not any(stack.thread for stack in found):
+            # No answer in time: the printed stacks begin with the youngest thread's, the main one's is last.
+            youngest_first = sorted(threads, key=lambda number: (number != self._inner, number), reverse=True)
+            found = tuple(
+                replace(stack, thread=threads[number][0], name=stack.name or threads[number][1])
+                for stack, number in zip(found, youngest_first, strict=True)
+            )
         return found
 
     def _parsed(self) -> dict[str, object]:
