@@ -28,7 +28,7 @@ run: $(VENV)/.installed ## the main job: everything opened, used, closed and acc
 	$(BIN)/mungos demo
 
 test: $(VENV)/.installed-test ## all tests, natively (PYTEST_ARGS="-k name" for some)
-	$(BIN)/python -m pytest -n $(PROCESSES) $(PYTEST_ARGS)
+	MUNGOS_CACHE=$(CURDIR)/.cache $(BIN)/python -m pytest -n $(PROCESSES) $(PYTEST_ARGS)
 
 test-s390x: lab-s390x ## the same as lab-s390x
 
@@ -79,6 +79,7 @@ nightly: $(VENV)/.installed-lint ## everything, with many more examples, each st
 	$(NIGHTLY) --deadline 1800 -- $(MAKE) conformance
 	$(NIGHTLY) --deadline 1800 -- $(MAKE) tls-libraries
 	$(NIGHTLY) --deadline 7200 -- $(MAKE) mutants-tls
+	$(NIGHTLY) --deadline 7200 -- $(MAKE) soak
 	$(NIGHTLY) --deadline 300 -- $(MAKE) run
 
 clean: ## remove everything that was built, the environments and the processors' roots too
