@@ -19,6 +19,7 @@ from pathlib import Path
 
 from mungos.errors import Misuse
 from mungos.lab.processors import Unavailable, add_root, platform, wrap
+from mungos.tls import all_engines
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
@@ -28,7 +29,6 @@ PROCESSES = 2
 PROCESSES_EMULATED = 3  # they wait for each other and for clocks more than natively
 # Debian bookworm's are too old; these are the same on every processor.
 NEWER_PACKAGES = {"bookworm": ("hypothesis>=6.100", "trustme>=1.1")}
-ENGINES = frozenset({"builtin", "openssl", "wolfssl", "mbedtls"})
 TIME_FACTOR = 12.0  # for deadlines of tests, where programs are emulated
 
 
@@ -91,9 +91,10 @@ def newer_packages(suite: str) -> list[Path]:
     return [folder] if wanted else []
 
 
-def settings(emulated: bool, left_out: Sequence[LeftOut], packages: Sequence[Path] = ()) -> dict[str, str]:
+def settings(emulated: bool, entries: Sequence[LeftOut], packages: Sequence[Path] = ()) -> dict[str, str]:
     """Environment of the tests there; `packages` are folders that are searched first."""
-    engines = ENGINES - {name for entry in left_out for name in entry.engines}
+    absent = {name for entry in entries for name in entry.engines}
+    engines = [each.name for each in all_engines() if each.name not in absent]
     factor, profile = (f"{TIME_FACTOR:g}", "s390x") if emulated else ("2", "default")
     asked = os.environ
     return {
@@ -101,7 +102,7 @@ def settings(emulated: bool, left_out: Sequence[LeftOut], packages: Sequence[Pat
         "MUNGOS_TEST_TIME_FACTOR": asked.get("MUNGOS_TEST_TIME_FACTOR", factor),
         "MUNGOS_HYPOTHESIS_PROFILE": asked.get("MUNGOS_ROOT_PROFILE", profile),
         "MUNGOS_FOREIGN_PROGRAMS": present_programs(),
-        "MUNGOS_TEST_ENGINES": asked.get("MUNGOS_TEST_ENGINES", ",".join(sorted(engines))),
+        "MUNGOS_TEST_ENGINES": asked.get("MUNGOS_TEST_ENGINES", ",".join(engines)),
         "HYPOTHESIS_STORAGE_DIRECTORY": "/var/cache/hypothesis",
     }
 

@@ -31,7 +31,7 @@ def start(arguments: Sequence[str]) -> int | None:
     _open_standard_streams()
     gc.disable()  # while modules are made there is no garbage; `work` switches it on before it runs something
     try:
-        from mungos.cli.lab_run_work import Unusable, work  # noqa: PLC0415 - not for nothing
+        from mungos.cli.lab_run_work import Unusable, work  # noqa: PLC0415 - wrong usage waits for none of it
 
         try:
             return work(request)

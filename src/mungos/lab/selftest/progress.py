@@ -23,7 +23,7 @@ class Progress:
 
     Args:
         terminal: whether it is written to one.
-        write: takes the text; None for stderr.
+        write: takes the text; by default to stderr.
         now: seconds on a clock that only goes forward.
     """
 

@@ -86,9 +86,6 @@ class WatchedEngine(PassingEngine):
         self._eof = False
         self._released = False
 
-    def __getattr__(self, name: str) -> object:
-        return getattr(self.inner, name)
-
     def _used(self, call: str) -> None:
         if self._released:
             self._watch.complain(f"{call} of a session that was released")
