@@ -19,7 +19,7 @@ CHECKED := $(wildcard src tests benchmarks examples fuzz mutants scripts)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-s390x lab-s390x lab-i386 lab-mips64el selftest soak conformance tls-libraries lint bench bench-tls fuzz mutants-tls nightly clean
+.PHONY: help run test test-s390x lab-s390x lab-i386 lab-mips64el selftest soak conformance tls-libraries lint bench bench-tls bench-hostile fuzz mutants-tls nightly clean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -55,6 +55,9 @@ bench: $(BENCH_VENV)/.installed ## measure, beside other libraries (BENCH_ARGS="
 
 bench-tls: $(BENCH_VENV)/.installed ## measure the built-in TLS beside ssl (BENCH_ARGS="--help")
 	$(BENCH_BIN)/python -m benchmarks.tls $(BENCH_ARGS)
+
+bench-hostile: $(BENCH_VENV)/.installed ## measure what attacks cost, and who waits beside them (BENCH_ARGS="--help")
+	$(BENCH_BIN)/python -m benchmarks.hostile $(BENCH_ARGS)
 
 fuzz: $(VENV)/.installed-fuzz ## any bytes into every decoder and handshake (FUZZ_ARGS="--help")
 	$(BIN)/python -m fuzz $(FUZZ_ARGS)

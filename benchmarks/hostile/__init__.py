@@ -1,0 +1,1 @@
+"""What an attack costs: processor time for each KiB, and the wait of an innocent client beside it."""
