@@ -3,7 +3,8 @@
 python -m benchmarks.hostile.attackers KIND --connections N --port P --seconds S
 
 Prints `ready` when each is connected, begins at SIGUSR1, and prints at the end one line of JSON: bytes sent,
-connections lost and made again, its own processor time. It gets little of that by intention (nice 10): an attack has to be cheap.
+connections lost and made again, its own processor time. It gets little of that by intention (nice 10): an
+attack has to be cheap.
 """
 
 from __future__ import annotations
