@@ -51,7 +51,7 @@ def configs(
     )
     server = ServerConfig(
         (made.server,),
-        client_roots=made.roots,
+        client_roots=made.roots if client_auth else None,
         client_auth="required" if client_auth else "none",
         groups=groups[-1:],
         alpn=("b",),

@@ -23,7 +23,7 @@ from mungos.core.states import PHASES, READ_SIDES, WRITE_SIDES
 from mungos.dns import ResolverConfig
 from mungos.http import CLIENT_LIMITS, HTTPLimits
 from mungos.tls import ClientConfig
-from mungos.websocket import ServerSession, Session
+from mungos.websocket.options import SessionKeywords, SessionOptions
 from mungos.websocket.states import TRANSITIONS
 
 ROOT = Path(__file__).parents[1]
@@ -107,12 +107,7 @@ def http_limits() -> str:
 
 def websocket_limits() -> str:
     """The numbers among the arguments of a WebSocket session."""
-    said = meanings(Session.__doc__)
-    arguments = inspect.signature(ServerSession.__init__).parameters.values()
-    return table_of(
-        {each.name: each.default for each in arguments if each.name in said and each.name != "going_away"},
-        said,
-    )
+    return limits_of(SessionOptions, tuple(SessionKeywords.__annotations__))
 
 
 def layers() -> str:

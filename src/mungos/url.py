@@ -7,11 +7,21 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
 
+from mungos import checking
 from mungos.addresses import address_text, literal
 from mungos.dns.names import check_host
 from mungos.errors import Misuse
 
-__all__ = ["MAX_SOCKET_PATH_OCTETS", "MAX_URL_CHARACTERS", "SCHEMES", "URL", "Scheme", "Transport", "parse"]
+__all__ = [
+    "MAX_SOCKET_PATH_OCTETS",
+    "MAX_URL_CHARACTERS",
+    "SCHEMES",
+    "URL",
+    "Scheme",
+    "Transport",
+    "as_url",
+    "parse",
+]
 
 Transport = Literal["tcp", "udp", "unix"]
 
@@ -64,6 +74,9 @@ class URL:
         port: 0 for unix, and for listening on a port that the system chooses.
         path: for http and ws the path, "/" at least; for unix the socket's path, or "@" and an abstract name.
         query: what follows "?", or None.
+
+    Raises:
+        Misuse: a part is of another kind, or the scheme is not known.
     """
 
     scheme: str
@@ -71,6 +84,12 @@ class URL:
     port: int = 0
     path: str = ""
     query: str | None = None
+
+    def __post_init__(self) -> None:
+        checking.one_of("scheme", self.scheme, tuple(SCHEMES))
+        for name, part in (("host", self.host), ("path", self.path), ("query", self.query or "")):
+            checking.instance(name, part, str, write="a str")
+        checking.count("port", self.port, 0, _MAX_PORT)
 
     @property
     def transport(self) -> Transport:
@@ -109,6 +128,18 @@ class URL:
         host = f"[{self.host.replace('%', '%25', 1)}]" if ":" in self.host else self.host
         port = "" if self.port == SCHEMES[self.scheme].default_port else f":{self.port}"
         return f"{self.scheme}://{host}{port}{self.target}"
+
+
+def as_url(given: str | URL, *, for_listening: bool = False) -> URL:
+    """The URL that a call was given, as text or made by hand: both are judged as `parse` does.
+
+    Raises:
+        Misuse: as `parse`.
+    """
+    if isinstance(given, URL):
+        given = str(given)
+    checking.text("url", given, write='a URL: "tcp://host:port", "http://host/"')
+    return parse(given, for_listening=for_listening)
 
 
 def parse(text: str, *, for_listening: bool = False) -> URL:

@@ -152,7 +152,7 @@ def test_close_while_datagrams_are_queued(world: World) -> None:
     silent = listening(world, Notes())
     config = ResolverConfig((ServerAddress("127.0.0.1", silent.url.port or 0),))
     client = Notes()
-    manager = world.manager(Limits(send_high=5, send_hard=10), (config, Hosts()))
+    manager = world.manager(Limits(send_low=1, send_high=5, send_hard=10), (config, Hosts()))
     here = manager.connect("udp://slow.example:9", client)
     assert isinstance(here, DatagramConnection)
     assert here.send(b"12345")

@@ -164,7 +164,7 @@ def test_back_pressure_false_then_writable(world: World) -> None:
 
 def test_back_pressure_above_the_hard_limit_nothing_is_taken(world: World) -> None:
     notes = Notes()
-    peer = opened(world, notes, Limits(send_hard=20_000))
+    peer = opened(world, notes, Limits(send_high=20_000, send_hard=20_000, send_low=1000))
     connection = notes.connection
     assert connection.send(bytes(20_000))
     with pytest.raises(Misuse, match=r"20000 bytes wait .* 1 more .* 20000 bytes"):

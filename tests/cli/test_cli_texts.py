@@ -74,7 +74,7 @@ def test_engines_lists_openssl_with_its_version(capsys: pytest.CaptureFixture[st
         (["get", "https://127.0.0.1/", "--tls-cert", "x.pem"], "belong together"),
         (["get", "http://127.0.0.1/", "-H", "no colon"], "Name: value"),
         (["get", "http://127.0.0.1/", "-H", "bad name: x"], "name"),
-        (["get", "http://127.0.0.1/", "-X", "GE T"], "not a method"),
+        (["get", "http://127.0.0.1/", "-X", "GE T"], "write a method"),
         (["get", "http://127.0.0.1/", "--within", "soon"], "seconds"),
         (["connect", "http://127.0.0.1/"], "mungos get"),
         (["ws", "http://127.0.0.1/"], "ws, wss"),

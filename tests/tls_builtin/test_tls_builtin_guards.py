@@ -339,13 +339,10 @@ def test_extension_that_is_cut_at_the_end_of_its_block(body: bytes) -> None:
 
 
 def test_unknown_names_in_a_configuration_are_misuse(
-    authority: Authority, client_config: ClientConfig, server_config: ServerConfig
+    client_config: ClientConfig,
 ) -> None:
     """Beside known ones, too."""
     with pytest.raises(Misuse, match="unknown group 'nonesuch'"):
         factory().client(replace(client_config, groups=("x25519", "nonesuch")), "localhost")
     with pytest.raises(Misuse, match="unknown cipher suite 'nonesuch'"):
         factory().client(replace(client_config, suites=("TLS_AES_128_GCM_SHA256", "nonesuch")), "localhost")
-    wrong = replace(server_config, client_auth="maybe", client_roots=authority.roots)  # type: ignore[arg-type]
-    with pytest.raises(Misuse, match="client_auth is 'maybe'"):
-        factory().server(wrong)

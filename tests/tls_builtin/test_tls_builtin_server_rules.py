@@ -506,7 +506,8 @@ def test_credential_is_chosen_by_scheme(
 
 
 def auth(authority: Authority, credential: Credential, how: str) -> ServerConfig:
-    return ServerConfig((credential,), client_roots=authority.roots, client_auth=how)  # type: ignore[arg-type]
+    roots = None if how == "none" else authority.roots
+    return ServerConfig((credential,), client_roots=roots, client_auth=how)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("how", ["none", "optional", "required"])

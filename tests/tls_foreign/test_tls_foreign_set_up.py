@@ -33,18 +33,6 @@ def test_groups_that_the_library_lacks_and_no_others() -> None:
         groups(("X25519MLKEM768",))
 
 
-@pytest.mark.parametrize("engine", ALL)
-def test_a_client_auth_that_is_none_is_named(engine: str, authority: Authority) -> None:
-    """With roots it is not taken for another, nor for a fault of the program."""
-    config = tls.ServerConfig(
-        (authority.credential("localhost"),),
-        client_auth="maybe",  # type: ignore[arg-type]
-        client_roots=authority.pem,
-    )
-    with pytest.raises(Misuse, match="client_auth is 'maybe'"):
-        needed(engine).server(config)
-
-
 @pytest.mark.parametrize("pem", [b"", b"junk", b"-----BEGIN CERTIFICATE-----", b"\xff"])
 @pytest.mark.parametrize("engine", ALL)
 def test_roots_without_a_certificate(engine: str, authority: Authority, pem: bytes) -> None:

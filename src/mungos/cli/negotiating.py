@@ -171,9 +171,11 @@ def handshake(
 
 
 def read_credential(chain: Path, key: Path) -> Credential:
-    """A certificate and its key. Raises NotStarted for a file that can't be read."""
+    """A certificate and its key. Raises NotStarted for a file that can't be read or holds the other's."""
     try:
         return Credential.from_files(chain, key)
+    except Misuse:
+        raise NotStarted(f"{chain} is no certificate and {key} no private key: exchange the two") from None
     except OSError as error:
         raise NotStarted(f"can't read {error.filename}: {error.strerror}") from None
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -212,7 +212,7 @@ def _credentials(options: ServerTLS) -> tuple[Credential, ...]:
     return tuple(read_credential(chain, key) for chain, key in zip(options.certs, options.keys, strict=True))
 
 
-def _same(ones: tuple[Credential, ...], others: tuple[Credential, ...]) -> bool:
+def _same(ones: Sequence[Credential], others: Sequence[Credential]) -> bool:
     return [(one.chain, one.key) for one in ones] == [(other.chain, other.key) for other in others]
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from mungos import checking
 from mungos.core.lifecycle import Handler
+from mungos.core.options import judge_tls
 from mungos.core.plain import PlainProtocol
 from mungos.core.reasons import CloseKind, CloseReason
 from mungos.core.states import Phase, ReadSide, WriteSide
@@ -81,6 +83,8 @@ class Connection(Stream):
         says so. Idempotent, legal in every state and from any thread; a later call can only shorten the
         deadline.
         """
+        if within is not None:
+            checking.seconds("within", within, zero=True)
         manager = self.manager
         if not manager.is_owner():
             manager.call_soon(self.close, within)
@@ -144,9 +148,13 @@ class Connection(Stream):
         nothing can be injected.
 
         Raises:
-            Misuse: when the connection is not open, speaks a protocol, or is secured already.
+            Misuse: when the connection is not open, speaks a protocol, or is secured already; or the
+                configuration is none.
         """
         self.manager.check_owner()
+        checking.instance("config", config, (ClientConfig, ServerConfig), write="ClientConfig(...)")
+        judge_tls(config, server_name)
+        checking.text("engine", engine, write='an engine\'s name: "auto"')
         if self.phase is not _OPEN or type(self.protocol) is not PlainProtocol or self._secure is not None:
             raise Misuse(f"{self} can't start TLS now: it must be open, plain and without a protocol")
         self._move_out()
@@ -169,6 +177,7 @@ class Connection(Stream):
             face: what the handler is called with; the protocol itself when None.
         """
         self.manager.check_owner()
+        checking.function("handler", handler, write="a function", none=True)
         if self.phase is _CLOSED:
             raise Closed(f"{self} has ended: {self.reason}")
         self._move_out()

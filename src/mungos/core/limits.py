@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mungos import checking
+from mungos.errors import Misuse
+
 __all__ = ["Limits"]
 
 
@@ -32,6 +35,9 @@ class Limits:
             not, it is closed once the handler was told.
         least_rate: bytes a second that the peer must take while output waits...
         rate_window: ...measured over so many seconds.
+
+    Raises:
+        Misuse: a value is of another kind, out of range, or not in order with the others.
     """
 
     max_connections: int = 10_000
@@ -51,3 +57,14 @@ class Limits:
     half_open: bool = False
     least_rate: int = 1024
     rate_window: float = 30.0
+
+    def __post_init__(self) -> None:
+        checking.numbers(self, zero=("close_within", "linger"))
+        if self.send_low >= self.send_high:
+            raise Misuse(
+                f"send_low is {self.send_low} bytes: write less than send_high ({self.send_high} bytes)"
+            )
+        if self.send_high > self.send_hard:
+            raise Misuse(
+                f"send_high is {self.send_high} bytes: write at most send_hard ({self.send_hard} bytes)"
+            )

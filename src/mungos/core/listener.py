@@ -7,6 +7,7 @@ import logging
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from mungos import checking
 from mungos.addresses import AccessList
 from mungos.core.ledger import Origin
 from mungos.core.limits import Limits
@@ -147,6 +148,7 @@ class Listener:
             raise Closed(f"{self} no longer listens at {self.url}")
         if self._tls is None:
             raise Misuse(f"{self} listens at {self.url}, which is plain text")
+        checking.instance("config", config, ServerConfig, write="ServerConfig((credential,))")
         if not config.alpn and self._tls.alpn:
             config = replace(config, alpn=self._tls.alpn)
         select(self._engine, config.provider).server(config).release()

@@ -16,6 +16,7 @@ from types import FrameType, TracebackType
 from typing import Protocol as Contract
 from typing import Self, TypeVar
 
+from mungos import checking
 from mungos.addresses import AccessList, literal
 from mungos.core.closing import CloseReport, Closing
 from mungos.core.connection import Connection, Handler
@@ -26,6 +27,7 @@ from mungos.core.lifecycle import Lifecycle
 from mungos.core.limits import Limits
 from mungos.core.listener import Listener
 from mungos.core.opening import Opening, unix_address
+from mungos.core.options import judge_both, judge_listening, judge_tls
 from mungos.core.reasons import CloseKind
 from mungos.core.states import Phase
 from mungos.core.timers import NEVER, Sleeper, Timer, Timers
@@ -33,7 +35,7 @@ from mungos.dns import Hosts, ResolverConfig, load
 from mungos.errors import Closed, Misuse
 from mungos.protocol import Protocol
 from mungos.tls.config import ClientConfig, ServerConfig
-from mungos.url import URL, parse
+from mungos.url import URL, as_url
 from mungos.wires.contract import Address, Wire
 from mungos.wires.kernel import KernelWire
 
@@ -101,6 +103,8 @@ class Manager:
         resolver: tuple[ResolverConfig, Hosts] | None = None,
         host: Host | None = None,
     ) -> None:
+        checking.instance("limits", limits, Limits, write="Limits(...)", none=True)
+        _check_resolver(resolver)
         self.wire: Wire = wire if wire is not None else KernelWire()
         self.limits = limits if limits is not None else Limits()
         self.ledger = Ledger()
@@ -165,12 +169,15 @@ class Manager:
             user: the `user` of each connection.
 
         Raises:
-            Misuse: the URL, the TLS configuration or the thread is wrong.
+            Misuse: an argument or the thread is wrong; nothing was opened.
             Closed: the manager is closing.
             OSError: the address can't be used.
         """
         origin = self._check_open()
-        target = parse(url, for_listening=True) if isinstance(url, str) else url
+        judge_both(handler, protocol, limits, engine)
+        judge_listening(max_connections, access, backlog)
+        judge_tls(tls, server=True)
+        target = as_url(url, for_listening=True)
         limits = limits if limits is not None else self.limits
         _check_tls(target, tls, protocol is not None)
         if target.transport == "udp":
@@ -224,11 +231,13 @@ class Manager:
             server_name: the name that the certificate must bear; the URL's host when None.
 
         Raises:
-            Misuse: the URL or the thread is wrong, or `Limits.max_connections` are open.
+            Misuse: an argument or the thread is wrong, or `Limits.max_connections` are open.
             Closed: the manager is closing.
         """
         origin = self._check_open()
-        target = parse(url) if isinstance(url, str) else url
+        judge_both(handler, protocol, limits, engine)
+        judge_tls(tls, server_name, server=False)
+        target = as_url(url)
         limits = limits if limits is not None else self.limits
         if self.is_full:
             raise Misuse(
@@ -280,10 +289,12 @@ class Manager:
             handler, protocol, server_name, engine, limits, user: as for `connect`.
 
         Raises:
-            Misuse: it is not a connected stream socket, or the thread is wrong.
+            Misuse: it is not a connected stream socket, or an argument or the thread is wrong.
             Closed: the manager is closing.
         """
         origin = self._check_open()
+        judge_both(handler, protocol, limits, engine)
+        judge_tls(tls, server_name)
         endpoint = self.wire.adopt(handle)
         connection = self.new_connection(
             handler,
@@ -356,8 +367,8 @@ class Manager:
             Closed: the manager is closing.
         """
         origin = self._check_open()
-        if not 0 <= delay < NEVER:
-            raise Misuse(f"a delay is a number of seconds, 0 or more, not {delay!r}")
+        checking.seconds("delay", delay, zero=True)
+        checking.function("call", call, write="a function")
         when = self.refresh() + delay
         entry = self.ledger.enter("timer", f"call_later({delay:g} s)", origin, self.now)
 
@@ -382,6 +393,8 @@ class Manager:
                 complete.
         """
         self._check_pollable()
+        if within is not None and (type(within) is not float or not 0 <= within < NEVER):
+            checking.seconds("within", within, zero=True)
         wire = self.wire
         self._turn(wire.wait(self.wait_time(within)), wire.now())
 
@@ -408,6 +421,8 @@ class Manager:
         Returns:
             The report of the close; an incomplete one after `stop`.
         """
+        checking.items("signals", signals, int, write="(signal.SIGINT, signal.SIGTERM)")
+        checking.seconds("within", within, zero=True, none=True)
         self._stopped = False
         with self._signals(signals, within):
             self._check_pollable()
@@ -548,6 +563,7 @@ class Manager:
         second call can only shorten the deadline.
         """
         self.check_owner()
+        checking.seconds("within", within, zero=True, none=True)
         self.refresh()
         seconds = self.limits.close_within if within is None else within
         if self._closing is None:
@@ -729,6 +745,14 @@ class Manager:
             return
         busy = self.wait_time(None) == 0
         self._host.wake_at(self.wire.now() if busy else self._timers.earliest())
+
+
+def _check_resolver(resolver: object) -> None:
+    if resolver is None:
+        return
+    given = resolver if isinstance(resolver, tuple) and len(resolver) == 2 else (resolver, None)
+    if not isinstance(given[0], ResolverConfig) or not isinstance(given[1], Hosts):
+        raise checking.wrong("resolver", resolver, "both: (ResolverConfig(...), Hosts())")
 
 
 _DEFAULT_TLS = ClientConfig()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 from collections.abc import Sequence
 
+from mungos import checking
 from mungos.core.closing import CloseReport
 from mungos.core.manager import Manager
 
@@ -21,6 +22,8 @@ def close_all(managers: Sequence[Manager], within: float) -> list[CloseReport]:
     Returns:
         Their reports, in order.
     """
+    checking.items("managers", managers, Manager, write="[manager]")
+    checking.seconds("within", within, zero=True)
     closings = [manager.begin_close(within) for manager in managers]
     while waiting := [manager for manager in managers if not manager.closed]:
         _wait(waiting)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from mungos import checking
 from mungos.addresses import literal
 from mungos.dns.names import name_from_text
 from mungos.errors import Misuse
@@ -39,7 +41,7 @@ class ServerAddress(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ResolverConfig:
-    """How to ask for names.
+    """How to ask for names. Sequences are kept as tuples.
 
     Attributes:
         servers: whom to ask, in this order; at least one.
@@ -56,11 +58,11 @@ class ResolverConfig:
             8305 section 3 recommends 0.05 where a late answer can still be added, which it can't be here.
 
     Raises:
-        Misuse: when a value is out of its range.
+        Misuse: when a value is of another kind or out of its range.
     """
 
-    servers: tuple[ServerAddress, ...] = (ServerAddress("127.0.0.1"),)
-    search: tuple[str, ...] = ()
+    servers: Sequence[ServerAddress] = (ServerAddress("127.0.0.1"),)
+    search: Sequence[str] = ()
     ndots: int = 1
     timeout: float = 5.0
     attempts: int = 2
@@ -70,26 +72,30 @@ class ResolverConfig:
     grace: float = 0.5
 
     def __post_init__(self) -> None:
-        if not self.servers:
-            raise Misuse("a resolver needs one server at least")
-        for server in self.servers:
-            if literal(server.host) is None or not 0 < server.port < 0x10000:
-                raise Misuse(
-                    f"name server {server.host!r} port {server.port}: write an IP address and 1 to 65535"
-                )
-        if len(self.search) > MAX_SEARCH_DOMAINS:
-            raise Misuse(f"{len(self.search)} search domains: at most {MAX_SEARCH_DOMAINS} are allowed")
-        for domain in self.search:
+        servers = checking.items("servers", self.servers, tuple, write=_SERVERS)
+        object.__setattr__(self, "servers", tuple(map(_server, servers)))
+        if not servers:
+            raise Misuse(f"servers is empty: write {_SERVERS}")
+        search = checking.names("search", self.search, write='a tuple of domains: ("example.org",)')
+        object.__setattr__(self, "search", search)
+        if len(search) > MAX_SEARCH_DOMAINS:
+            raise Misuse(f"search has {len(search)} domains: at most {MAX_SEARCH_DOMAINS} are allowed")
+        for domain in search:
             name_from_text(domain)
-        if not 0 <= self.ndots <= MAX_NDOTS:
-            raise Misuse(f"ndots is {self.ndots}: 0 to {MAX_NDOTS} are allowed")
-        if not 0 < self.timeout <= MAX_TIMEOUT:
-            raise Misuse(
-                f"timeout is {self.timeout:g} s: more than 0 and at most {MAX_TIMEOUT:g} s are allowed"
-            )
-        if not 1 <= self.attempts <= MAX_ATTEMPTS:
-            raise Misuse(f"attempts are {self.attempts}: 1 to {MAX_ATTEMPTS} are allowed")
-        if not 512 <= self.payload_size <= 4096:
-            raise Misuse(f"payload_size is {self.payload_size} octets: 512 to 4096 are allowed")
-        if not 0 <= self.grace <= MAX_TIMEOUT:
-            raise Misuse(f"grace is {self.grace:g} s: 0 to {MAX_TIMEOUT:g} s are allowed")
+        checking.count("ndots", self.ndots, 0, MAX_NDOTS)
+        checking.seconds("timeout", self.timeout, most=MAX_TIMEOUT)
+        checking.count("attempts", self.attempts, 1, MAX_ATTEMPTS)
+        checking.count("payload_size", self.payload_size, 512, 4096)
+        checking.seconds("grace", self.grace, zero=True, most=MAX_TIMEOUT)
+        checking.numbers(self, zero=("grace", "ndots"))
+
+
+_SERVERS = '(ServerAddress("192.0.2.1"),), an IP address and, where it is not 53, a port, 1 to 65535'
+
+
+def _server(given: tuple[object, ...]) -> ServerAddress:
+    host, port = (*given, DNS_PORT)[:2] if 1 <= len(given) <= 2 else (None, None)
+    if not isinstance(host, str) or literal(host) is None:
+        raise checking.wrong("a name server's host", host, _SERVERS)
+    checking.count("a name server's port", port, 1, 0xFFFF)
+    return ServerAddress(host, port)  # type: ignore[arg-type]  # it is a count

@@ -159,13 +159,13 @@ class Lookup:
         self._queries: tuple[_Query, ...] = ()
         self._refused: list[tuple[str, _Outcome]] = []
         self._plain_servers: set[ServerAddress] = set()
-        self._servers = config.servers
+        self._servers = tuple(config.servers)
         self._candidates: deque[tuple[bytes, ...]] = deque()
         if self._answered_without_servers(hosts):
             return
         if config.rotate and len(config.servers) > 1:
             first = int.from_bytes(random(2), "big") % len(config.servers)
-            self._servers = config.servers[first:] + config.servers[:first]
+            self._servers = (*config.servers[first:], *config.servers[:first])
         self._candidates.extend(candidates(check_host(host), config))
         self._ask_next_candidate(now)
 

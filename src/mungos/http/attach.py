@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TypeVar, cast
 
+from mungos import checking
 from mungos.addresses import AccessList
 from mungos.core import Connection, Limits, Listener, Manager
 from mungos.errors import Misuse
@@ -15,7 +16,7 @@ from mungos.http.dates import format_date
 from mungos.http.limits import CLIENT_LIMITS, SERVER_LIMITS, HTTPLimits
 from mungos.http.server_session import ServerSession
 from mungos.tls import ClientConfig, ServerConfig
-from mungos.url import URL, parse
+from mungos.url import URL, as_url
 
 __all__ = [
     "DEFAULT_CLIENT",
@@ -119,7 +120,8 @@ def listen(
     Raises:
         As `Manager.listen`.
     """
-    target = _checked(parse(url, for_listening=True) if isinstance(url, str) else url)
+    checking.instance("http_limits", http_limits, HTTPLimits, write="HTTPLimits(...)")
+    target = _checked(as_url(url, for_listening=True))
     date = DateClock(manager)
     listener = manager.listen(
         target,
@@ -160,7 +162,8 @@ def connect(
     Raises:
         As `Manager.connect`.
     """
-    target = _checked(parse(url) if isinstance(url, str) else url)
+    checking.instance("http_limits", http_limits, HTTPLimits, write="HTTPLimits(...)")
+    target = _checked(as_url(url))
     if target.secure:
         tls = DEFAULT_CLIENT if tls is None else with_alpn(tls)
     connection = manager.connect(
@@ -181,6 +184,9 @@ def with_alpn(config: Config) -> Config:
 
     There is one result for each configuration, so that engines share what they derive from it.
     """
+    checking.instance(
+        "tls", config, (ClientConfig, ServerConfig), write="ServerConfig(...) or ClientConfig(...)"
+    )
     if config.alpn:
         return config
     known = _configured.get(config)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Final, NamedTuple, NoReturn
 
+from mungos.checking import count, instance, matches, wrong
 from mungos.errors import Closed, Misuse, ProtocolError, TimedOut
 from mungos.http.errors import HTTPError, Rule, violation
 from mungos.http.events import END_OF_MESSAGE, Data, EndOfMessage, InformationalResponse, Response
@@ -27,7 +28,7 @@ from mungos.http.framing import (
     response_framing,
 )
 from mungos.http.headers import NO_FIELDS, FieldLines, Headers, encode_fields, list_of_tokens
-from mungos.http.heads import parse_status_head
+from mungos.http.heads import is_host, parse_status_head
 from mungos.http.limits import CLIENT_LIMITS, HTTPLimits
 from mungos.http.outgoing import Outgoing
 from mungos.http.pacing import BodyPace
@@ -126,7 +127,13 @@ class ClientSession(Outgoing):
             host: host, and port where it is not the scheme's own, for the Host field (RFC 9110 section 7.2).
             limits: its bounds.
             max_pipelined: requests that may wait for their responses at once.
+
+        Raises:
+            Misuse: a value is of another kind, or the host can't stand in a request.
         """
+        instance("limits", limits, HTTPLimits, write="HTTPLimits(...)")
+        count("max_pipelined", max_pipelined, 1)
+        _check_host(host)
         super().__init__(limits.high_watermark)
         self.limits = limits
         self.deadline: float | None = None
@@ -216,16 +223,22 @@ class ClientSession(Outgoing):
         """
         if not self.ready:
             self._refuse("request")
-        if _METHOD.fullmatch(method) is None:
-            raise Misuse(f"not a method: {method[:40]!r}")
-        if _TARGET.fullmatch(target) is None:
-            raise Misuse(f"not a request target: {target[:80]!r}")
+        try:
+            usual = _METHOD.fullmatch(method) is not None and _TARGET.fullmatch(target) is not None
+        except TypeError:
+            usual = False
+        if not usual:
+            raise _bad_request_line(method, target)
         if (body is not None) + (length is not None) + chunked > 1:
             raise Misuse("body, length and chunked exclude each other")
-        if length is not None and length < 0:
-            raise Misuse(f"length is {length} bytes")
+        if length is not None:
+            count("length", length)
         lines, managed = encode_fields(headers)
-        host = managed.pop("host", self._host)
+        host = managed.pop("host", None)
+        if host is None:
+            host = self._host
+        else:
+            _check_host(host)
         options = list_of_tokens(managed.pop("connection", ""))
         expects = managed.pop("expect", None)
         date = managed.pop("date", None)
@@ -644,6 +657,20 @@ class ClientSession(Outgoing):
         raise Misuse(
             f"{call}: the reading side waits for {WaitingSide(self._read).name}, the sending side for "
             f"{SendingSide(self._write).name}, {len(self._asked)} requests for their responses"
+        )
+
+
+def _bad_request_line(method: object, target: object) -> Misuse:
+    if not matches(method, _METHOD):
+        return wrong("method", method, 'a method: "GET"')
+    return wrong("target", target, 'a request target, percent-encoded: "/path?query"')
+
+
+def _check_host(host: object) -> None:
+    """RFC 9110 section 7.2; empty where the target has no authority."""
+    if not isinstance(host, str) or (host and not is_host(host)):
+        raise wrong(
+            "host", host, 'a host, and its port where it is not the scheme\'s own: "example.org:8080"'
         )
 
 

@@ -8,11 +8,13 @@ import stat
 from typing import Final
 from urllib.parse import quote
 
+from mungos import checking
 from mungos.errors import Broken, Misuse
 from mungos.http.conditions import if_range_holds, precondition_status
 from mungos.http.dates import format_date
 from mungos.http.errors import HTTPError
 from mungos.http.events import Request
+from mungos.http.headers import encode_fields
 from mungos.http.media_types import media_type
 from mungos.http.ranges import parse_range
 from mungos.http.server_session import ServerSession
@@ -101,8 +103,9 @@ class FileStream:
 class FileServer:
     """Answers GET and HEAD with files below a root directory.
 
-    A symbolic link is followed where it stays below the root. Whoever may write below the root while requests
-    are answered could exchange a directory between its check and its use: such a root needs its own server.
+    A symbolic link is followed where it stays below the root and leads to nothing hidden. Whoever may write
+    below the root while requests are answered could exchange a directory between its check and its use: such
+    a root needs its own server.
     """
 
     def __init__(
@@ -124,8 +127,16 @@ class FileServer:
             cache_control: the value of a Cache-Control field.
 
         Raises:
-            Misuse: `root` is no directory.
+            Misuse: `root` is no directory, or another value can't be used.
         """
+        checking.instance("root", root, (str, os.PathLike), write="the path of a directory")
+        checking.text("index", index, write='a file\'s name: "index.html"')
+        checking.flag("hidden", hidden)
+        checking.flag("precompressed", precompressed)
+        if "/" in index or "\0" in index or (index.startswith(".") and not hidden):
+            raise checking.wrong("index", index, "the name of one file, which is not hidden")
+        if cache_control is not None:
+            encode_fields((("Cache-Control", cache_control),))
         self.root = os.path.realpath(root)
         if not os.path.isdir(self.root):
             raise Misuse(f"not a directory: {os.fspath(root)!r}")
@@ -175,7 +186,7 @@ class FileServer:
         except HTTPError as error:
             _refuse(session, error.status)
             return
-        if not self._hidden and any(name[:1] == "." and name != ".well-known" for name in components):
+        if not self._hidden and any(map(_is_hidden, components)):
             _refuse(session, 404)
             return
         try:
@@ -223,7 +234,14 @@ class FileServer:
         real = os.path.realpath(path, strict=True)
         if real != self.root and not real.startswith(self.root.rstrip("/") + "/"):
             raise FileNotFoundError(errno.ENOENT, "outside the root")
+        # A link is followed to what would be served under its own name.
+        if not self._hidden and any(map(_is_hidden, real[len(self.root) :].split("/"))):
+            raise FileNotFoundError(errno.ENOENT, "hidden")
         return real
+
+
+def _is_hidden(name: str) -> bool:
+    return name[:1] == "." and name != ".well-known"  # RFC 8615
 
 
 def accepts_gzip(value: str | None) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from mungos.checking import shown
 from mungos.errors import Misuse
 
 __all__ = ["NO_FIELDS", "NO_HEADERS", "FieldLines", "Headers", "encode_fields", "list_of_tokens"]
@@ -23,6 +24,8 @@ _VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")  # RFC 9110 section 5.5: no CR,
 _MANAGED: Final = frozenset(
     {"connection", "content-length", "date", "expect", "host", "keep-alive", "transfer-encoding"}
 )
+
+_STRINGS: Final = (str, bytes, bytearray)
 
 # Names of fields sent, once checked; an application has a handful of them, and the bound stands if not.
 _checked_names: dict[str, str] = {}
@@ -102,23 +105,29 @@ def encode_fields(fields: FieldLines) -> tuple[bytes, dict[str, str]]:
         The lines, and apart from them, by lower-case name, the fields that a session writes itself.
 
     Raises:
-        Misuse: a name is no token, or a value holds a control byte: it would split the message.
+        Misuse: they are no pairs, a name is no token, or a value holds a control byte: it would split the
+            message.
     """
     lines: list[str] = []
     managed: dict[str, str] = {}
-    for raw_name, raw_value in fields:
-        name = raw_name if isinstance(raw_name, str) else str(raw_name, "latin-1")
-        value = raw_value if isinstance(raw_value, str) else str(raw_value, "latin-1")
-        key = _checked_names.get(name) or _check_name(name)
-        if _VALUE.fullmatch(value) is None:
-            raise Misuse(
-                f"field {name}: a value holds latin-1 text without control bytes, not {value[:80]!r}"
-            )
-        if key in _MANAGED:
-            value = value.strip(" \t")
-            managed[key] = f"{managed[key]}, {value}" if key in managed else value
-        else:
-            lines.append(f"{name}: {value}\r\n")
+    pair: object = fields
+    try:
+        for pair in fields:
+            if isinstance(pair, _STRINGS):
+                raise _no_pair(pair)
+            raw_name, raw_value = pair
+            name = raw_name if isinstance(raw_name, str) else str(raw_name, "latin-1")
+            value = raw_value if isinstance(raw_value, str) else str(raw_value, "latin-1")
+            key = _checked_names.get(name) or _check_name(name)
+            if _VALUE.fullmatch(value) is None:
+                raise _bad_value(name, value)
+            if key in _MANAGED:
+                value = value.strip(" \t")
+                managed[key] = f"{managed[key]}, {value}" if key in managed else value
+            else:
+                lines.append(f"{name}: {value}\r\n")
+    except (TypeError, ValueError) as error:  # it is no collection, or its members are no pairs of text
+        raise _no_pair(pair) from error
     return "".join(lines).encode("latin-1"), managed
 
 
@@ -129,3 +138,19 @@ def _check_name(name: str) -> str:
     if len(_checked_names) < _MOST_CHECKED_NAMES:
         _checked_names[name] = key
     return key
+
+
+def _no_pair(given: object) -> Misuse:
+    return Misuse(
+        f'fields are pairs of name and value, all str or all bytes: write (("X-Name", "value"),), '
+        f"not {shown(given)}"
+    )
+
+
+def _bad_value(name: str, value: str) -> Misuse:
+    # Only where it is bad: the value may be a password.
+    at = _VALUE.match(value).end()  # type: ignore[union-attr]  # it matches the empty text
+    return Misuse(
+        f"field {name}: a value holds latin-1 text without control bytes, not {value[at]!r} "
+        f"(character {at + 1})"
+    )

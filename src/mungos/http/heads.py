@@ -16,6 +16,7 @@ from mungos.http.limits import HTTPLimits
 __all__ = [
     "RequestHead",
     "ResponseHead",
+    "is_host",
     "parse_fields",
     "parse_head",
     "parse_status_head",
@@ -160,6 +161,11 @@ def scan_head(
         connection,
         decisive,
     )
+
+
+def is_host(text: str) -> bool:
+    """Whether it can stand in a Host field (RFC 9110 section 7.2)."""
+    return _HOST.fullmatch(text) is not None
 
 
 def read_fields(text: str) -> tuple[Fields, Table]:

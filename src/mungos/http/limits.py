@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mungos import checking
 from mungos.errors import Misuse
 
 __all__ = ["CLIENT_LIMITS", "SERVER_LIMITS", "HTTPLimits"]
 
 KIB = 1024
 MIB = 1024 * KIB
+
+_MAY_BE_ZERO = (
+    "continue_timeout",
+    "keep_alive_timeout",
+    "max_body",
+    "max_chunk_extensions",
+    "max_discard",
+    "max_informational",
+    "max_trailers",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +47,9 @@ class HTTPLimits:
         body_timeout: seconds, total, for one body; None: only the rate counts.
         response_timeout: seconds a client waits for the final head, from the end of its request.
         continue_timeout: seconds a client waits for 100 (Continue) before it sends the body.
+
+    Raises:
+        Misuse: a value is of another kind, out of range, or not in order with the others.
     """
 
     max_head: int = 16 * KIB
@@ -59,6 +73,7 @@ class HTTPLimits:
     continue_timeout: float = 1.0
 
     def __post_init__(self) -> None:
+        checking.numbers(self, zero=_MAY_BE_ZERO)
         if not 16 <= self.max_line <= self.max_head:
             raise Misuse(
                 f"max_line is {self.max_line} bytes: it has to lie in 16..max_head ({self.max_head} bytes)"

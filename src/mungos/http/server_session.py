@@ -13,6 +13,7 @@ from enum import Enum, IntEnum
 from typing import Final, NoReturn
 from typing import Protocol as Contract
 
+from mungos.checking import count, function, instance, text, wrong
 from mungos.errors import Closed, Misuse, ProtocolError, TimedOut
 from mungos.http.errors import HTTPError, Rule, status_of, violation
 from mungos.http.events import END_OF_MESSAGE, Data, EndOfMessage, Request
@@ -139,6 +140,8 @@ class ServerSession(Outgoing):
             date: gives the value of the Date field (RFC 9110 section 6.6.1), made once a second by whoever
                 has a clock; None: responses have no Date.
         """
+        instance("limits", limits, HTTPLimits, write="HTTPLimits(...)")
+        function("date", date, write="a function that makes a Date field's value", none=True)
         super().__init__(limits.high_watermark)
         self.limits = limits
         self.deadline: float | None = None
@@ -401,6 +404,7 @@ class ServerSession(Outgoing):
         """
         if self._write != _W_HEAD or self._read >= _UPGRADED:
             self._refuse("respond")
+        given: object = status
         if type(body) is not bytes:
             body = bytes(body)
         size = len(body)
@@ -410,6 +414,7 @@ class ServerSession(Outgoing):
             headers is NO_FIELDS
             and self._keep
             and self._read != _BODY
+            and isinstance(given, int)
             and status in _PLAIN
             and size <= _JOIN_BELOW
         ):
@@ -459,8 +464,8 @@ class ServerSession(Outgoing):
         request = self.request
         if request is None:
             self._refuse("start_response")
-        if length is not None and length < 0:
-            raise Misuse(f"length is {length} bytes")
+        if length is not None:
+            count("length", length)
         keep = self._keep
         sending = _Sending.LENGTH
         if request.method == "HEAD":
@@ -564,7 +569,8 @@ class ServerSession(Outgoing):
         """
         if self._write != _W_HEAD or self._read >= _UPGRADED or self.request is None:
             self._refuse("informational")
-        if not 100 <= status < 200 or status == 101:
+        given: object = status
+        if not isinstance(given, int) or not 100 <= status < 200 or status == 101:
             raise Misuse(f"informational() sends 100 and 102 to 199, not {status}")
         fields, managed = encode_fields(headers)
         if managed:
@@ -597,6 +603,7 @@ class ServerSession(Outgoing):
             head = status_line(200)
         else:
             offered = self.request.upgrade
+            text("protocol", protocol, write='one of those that the client offers: "websocket"', none=True)
             chosen = offered[0] if protocol is None and offered else protocol
             if chosen is None or chosen.lower() not in offered:
                 raise Misuse(f"the client offers {offered or 'no protocol'}, not {chosen}")
@@ -701,8 +708,9 @@ class ServerSession(Outgoing):
     ) -> bytes:
         """A final response's head; decides whether the connection stays open."""
         request = self.request
-        if request is None or status < 200:
-            raise Misuse(f"a final status is 200 to 599, not {status}")
+        given: object = status
+        if request is None or not isinstance(given, int) or not 200 <= status <= 599:
+            raise wrong("status", status, "a final status, 200 to 599")
         if request.method == "CONNECT" and status < 300:  # RFC 9110 section 9.3.6
             raise Misuse(f"{status} to CONNECT opens a tunnel: that is upgrade()")
         parts = [status_line(status)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Final
 
-from mungos.errors import Misuse
+from mungos.checking import count
 
 __all__ = ["BODILESS", "reason_of", "status_line"]
 
@@ -35,7 +35,6 @@ def status_line(status: int) -> bytes:
     """
     line = _LINES.get(status)
     if line is None:
-        if not 100 <= status <= 599:
-            raise Misuse(f"not a status code: {status} (100 to 599)")
+        count("a status", status, 100, 599)
         line = b"HTTP/1.1 %d \r\n" % status
     return line

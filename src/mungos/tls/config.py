@@ -1,16 +1,20 @@
 """What the two ends of a TLS session are told: certificates, roots, names, limits. Plain data, no engine.
 
 A configuration is built once and shared: engines keep what they derive from it (a parsed chain, an
-`ssl.SSLContext`) once per configuration, not once per connection.
+`ssl.SSLContext`) once per configuration, not once per connection. What can be judged without an engine is
+judged as it is built; a sequence, of whatever kind, is kept as a tuple.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
+from mungos import checking
+from mungos.errors import Misuse
 from mungos.tls.early_data import EarlyDataGuard
 from mungos.tls.external_psk import ExternalPsk
 from mungos.tls.sessions import SessionCache, TicketKeys
@@ -18,6 +22,7 @@ from mungos.tls.sessions import SessionCache, TicketKeys
 __all__ = [
     "DEFAULT_GROUPS",
     "DEFAULT_SUITES",
+    "LEAST_RECORD_SIZE",
     "MAX_RECORD_SIZE",
     "ClientConfig",
     "Credential",
@@ -33,6 +38,15 @@ DEFAULT_GROUPS = ("X25519MLKEM768", "x25519", "secp256r1", "secp384r1")
 MAX_RECORD_SIZE = (1 << 14) + 1
 """Bytes of the largest record of TLS 1.3, its content type included (RFC 8449 section 4)."""
 
+LEAST_RECORD_SIZE = 64
+"""Bytes. RFC 8449 section 4: a smaller limit is an error."""
+
+_VERSIONS: Final = ("TLSv1.2", "TLSv1.3")
+_MAX_ALPN: Final = 255  # bytes of a protocol's name (RFC 7301 section 3.1)
+_NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
+_PRIVATE_KEY: Final = re.compile(rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
+_CERTIFICATE: Final = re.compile(rb"-----BEGIN [A-Z0-9 ]*CERTIFICATE-----")
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Credential:
@@ -43,11 +57,25 @@ class Credential:
         key: the private key, PEM, unencrypted.
         staple: an OCSPResponse about the leaf, DER, for those who ask (RFC 6066 section 8); None: none is
             shown. It is handed on as it is: to renew it in time is the caller's affair.
+
+    Raises:
+        Misuse: they are no bytes, or the chain and the key stand in each other's place.
     """
 
     chain: bytes
     key: bytes
     staple: bytes | None = None
+
+    def __post_init__(self) -> None:
+        files = "PEM bytes, or Credential.from_files(chain, key) with the paths of both"
+        checking.octets("chain", self.chain, write=files, secret=True)
+        checking.octets("key", self.key, write=files, secret=True)
+        checking.octets("staple", self.staple, write="the bytes of an OCSPResponse, DER", none=True)
+        # A library may sort them out by itself, and show the key's own chain; another fails at a handshake.
+        if _PRIVATE_KEY.search(self.chain) and not _CERTIFICATE.search(self.chain):
+            raise Misuse("chain holds a private key and no certificate: write Credential(chain, key)")
+        if _CERTIFICATE.search(self.key) and not _PRIVATE_KEY.search(self.key):
+            raise Misuse("key holds a certificate and no private key: write Credential(chain, key)")
 
     @classmethod
     def from_files(cls, chain: str | Path, key: str | Path) -> Credential:
@@ -91,28 +119,45 @@ class ClientConfig:
         compress_certificates: take certificates compressed by zlib, and show our own so (RFC 8879).
         grease: offer values that mean nothing, so that servers learn to pass over what they don't know
             (RFC 8701).
+
+    Raises:
+        Misuse: a value is of another kind or out of its range.
     """
 
     roots: bytes | None = None
     verify: bool = True
     credential: Credential | None = None
-    alpn: tuple[str, ...] = ()
+    alpn: Sequence[str] = ()
     minimum_version: Literal["TLSv1.2", "TLSv1.3"] = "TLSv1.2"
     handshake_timeout: float = 10.0
     max_unread: int = 256 * 1024
     max_unsent: int = 256 * 1024
-    suites: tuple[str, ...] = DEFAULT_SUITES
-    groups: tuple[str, ...] = DEFAULT_GROUPS
+    suites: Sequence[str] = DEFAULT_SUITES
+    groups: Sequence[str] = DEFAULT_GROUPS
     sessions: SessionCache | None = None
     keylog: Callable[[str], None] | None = None
     provider: str | None = None
     wall: Callable[[], float] | None = None
-    psks: tuple[ExternalPsk, ...] = ()
+    psks: Sequence[ExternalPsk] = ()
     early_data: Literal["off", "report", "resend"] = "off"
     ask_staple: bool = False
     record_size_limit: int = MAX_RECORD_SIZE
     compress_certificates: bool = False
     grease: bool = True
+
+    def __post_init__(self) -> None:
+        _judge_both(self)
+        checking.octets("roots", self.roots, write=_pem(self.roots), none=True)
+        checking.instance(
+            "credential",
+            self.credential,
+            Credential,
+            write="Credential(chain, key) or Credential.from_files(chain, key)",
+            none=True,
+            secret=True,
+        )
+        checking.instance("sessions", self.sessions, SessionCache, write="SessionCache()", none=True)
+        checking.one_of("early_data", self.early_data, ("off", "report", "resend"))
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -132,24 +177,84 @@ class ServerConfig:
         psks: keys known to both sides beforehand. With them there may be no credential at all. They prove who
             the client is: it is not asked for a certificate besides (RFC 8446 section 4.3.2).
         early_data: lets 0-RTT data of resumed sessions in; None: none are taken.
+
+    Raises:
+        Misuse: a value is of another kind or out of its range; `client_roots` and `client_auth` contradict
+            each other.
     """
 
-    credentials: tuple[Credential, ...] = ()
+    credentials: Sequence[Credential] = ()
     client_roots: bytes | None = None
     client_auth: Literal["none", "optional", "required"] = "none"
-    alpn: tuple[str, ...] = ()
+    alpn: Sequence[str] = ()
     minimum_version: Literal["TLSv1.2", "TLSv1.3"] = "TLSv1.2"
     handshake_timeout: float = 10.0
     max_unread: int = 256 * 1024
     max_unsent: int = 256 * 1024
-    suites: tuple[str, ...] = DEFAULT_SUITES
-    groups: tuple[str, ...] = DEFAULT_GROUPS
+    suites: Sequence[str] = DEFAULT_SUITES
+    groups: Sequence[str] = DEFAULT_GROUPS
     tickets: TicketKeys | None = None
     retry_cookie: bool = False
     keylog: Callable[[str], None] | None = None
     provider: str | None = None
     wall: Callable[[], float] | None = None
-    psks: tuple[ExternalPsk, ...] = ()
+    psks: Sequence[ExternalPsk] = ()
     early_data: EarlyDataGuard | None = None
     record_size_limit: int = MAX_RECORD_SIZE
     compress_certificates: bool = False
+
+    def __post_init__(self) -> None:
+        _judge_both(self)
+        write = "a tuple: (Credential(chain, key),)"
+        credentials = checking.items("credentials", self.credentials, Credential, write=write, secret=True)
+        object.__setattr__(self, "credentials", credentials)
+        checking.octets("client_roots", self.client_roots, write=_pem(self.client_roots), none=True)
+        checking.one_of("client_auth", self.client_auth, ("none", "optional", "required"))
+        if self.client_auth != "none" and self.client_roots is None:
+            raise Misuse(
+                f"client_auth is {self.client_auth!r}, and client certificates can't be verified without "
+                "client_roots: write client_roots=PEM bytes of their issuers"
+            )
+        if self.client_auth == "none" and self.client_roots is not None:
+            raise Misuse(
+                "client_roots are given, and client_auth is 'none': nobody would be asked for a certificate: "
+                "write client_auth='required' (or 'optional')"
+            )
+        checking.instance("tickets", self.tickets, TicketKeys, write="TicketKeys()", none=True)
+        checking.instance("early_data", self.early_data, EarlyDataGuard, write="EarlyDataGuard()", none=True)
+
+
+def _judge_both(config: ClientConfig | ServerConfig) -> None:
+    """What both sides have; their sequences become tuples."""
+    checking.numbers(config, zero=("max_unread",))
+    checking.one_of("minimum_version", config.minimum_version, _VERSIONS)
+    for name, given, write in (
+        ("alpn", config.alpn, 'a tuple of names: ("http/1.1",)'),
+        ("suites", config.suites, f'a tuple of names: ("{DEFAULT_SUITES[0]}",)'),
+        ("groups", config.groups, 'a tuple of names: ("x25519", "secp256r1")'),
+    ):
+        found = checking.names(name, given, write=write)
+        for each in found:
+            if name == "alpn":
+                if not each.isascii() or len(each) > _MAX_ALPN:
+                    raise checking.wrong("alpn", each, f"names of 1 to {_MAX_ALPN} characters of ASCII")
+            elif _NAME.fullmatch(each) is None:
+                raise checking.wrong(name, each, write)
+        if not found and name != "alpn":
+            raise Misuse(f"{name} is empty: write {write}, or leave it out")
+        object.__setattr__(config, name, found)
+    write = "a tuple: (ExternalPsk(identity, key),)"
+    object.__setattr__(
+        config, "psks", checking.items("psks", config.psks, ExternalPsk, write=write, secret=True)
+    )
+    checking.count("record_size_limit", config.record_size_limit, LEAST_RECORD_SIZE, MAX_RECORD_SIZE)
+    checking.function("keylog", config.keylog, write="a function that takes each line", none=True)
+    checking.function("wall", config.wall, write="a function that tells the seconds since 1970", none=True)
+    checking.text("provider", config.provider, write='a provider\'s name: "cryptography"', none=True)
+
+
+def _pem(given: object) -> str:
+    """What to write where PEM bytes are wanted."""
+    if isinstance(given, str | Path) and not str(given).startswith("-----"):
+        return f"PEM bytes: Path({str(given)[:60]!r}).read_bytes()"
+    return 'PEM bytes: Path("ca.pem").read_bytes()'

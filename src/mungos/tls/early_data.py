@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from mungos.errors import Misuse
+from mungos import checking
 
 __all__ = ["EarlyDataGuard"]
 
@@ -23,17 +23,16 @@ class EarlyDataGuard:
         window: seconds by which a ClientHello may come earlier or later than its ticket's age says
             (section 8.3).
         capacity: tickets remembered, each for twice the window; while it is full, nothing is let in.
+
+    Raises Misuse for a value of another kind or out of range.
     """
 
     __slots__ = ("_begun", "_latest", "_seen", "capacity", "max_bytes", "window")
 
     def __init__(self, *, max_bytes: int = 16_384, window: float = 10.0, capacity: int = 65_536) -> None:
-        if not 1 <= max_bytes <= MAX_EARLY_DATA:
-            raise Misuse(f"{max_bytes} bytes of early data are not between 1 and {MAX_EARLY_DATA} bytes")
-        if not 0 < window <= 3600:
-            raise Misuse(f"a window of {window:g} s is not between 0 and 3600 s")
-        if capacity < 1:
-            raise Misuse("a guard must remember at least one ticket")
+        checking.count("max_bytes", max_bytes, 1, MAX_EARLY_DATA)
+        checking.seconds("window", window, most=3600)
+        checking.count("capacity", capacity, 1)
         self.max_bytes = max_bytes
         self.window = window
         self.capacity = capacity

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from mungos import checking
 from mungos.errors import Misuse
 
 __all__ = ["ExternalPsk"]
@@ -30,7 +31,7 @@ class ExternalPsk:
         imported: derive one key for each hash from it (RFC 9258); the peer must do so, too.
         context: what else the imported keys are bound to (RFC 9258 section 5.1).
 
-    Raises Misuse for a value out of range.
+    Raises Misuse for a value of another kind or out of range.
     """
 
     identity: bytes
@@ -40,12 +41,15 @@ class ExternalPsk:
     context: bytes = b""
 
     def __post_init__(self) -> None:
+        checking.octets("identity", self.identity, write='bytes: b"me"')
+        checking.octets("key", self.key, write="bytes: bytes.fromhex(...)", secret=True)
+        checking.flag("imported", self.imported)
+        checking.octets("context", self.context, write="bytes")
         longest = MAX_IDENTITY - (_IMPORT_HEAD + len(self.context) if self.imported else 0)
         if not 1 <= len(self.identity) <= longest:
             raise Misuse(f"a PSK's identity of {len(self.identity)} bytes is not 1 to {longest} bytes long")
         if len(self.key) < LEAST_KEY:
             raise Misuse(f"a PSK of {len(self.key)} bytes can be guessed; it has at least {LEAST_KEY} bytes")
-        if self.hash not in ("sha256", "sha384"):
-            raise Misuse(f"a PSK's hash is sha256 or sha384, not {self.hash!r}")
+        checking.one_of("hash", self.hash, ("sha256", "sha384"))
         if self.context and not self.imported:
             raise Misuse("only an imported PSK has a context (RFC 9258)")

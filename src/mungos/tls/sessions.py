@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from mungos.errors import Misuse
+from mungos import checking
 
 __all__ = ["MAX_TICKET_LIFETIME", "ClientSession", "SessionCache", "TicketKey", "TicketKeys"]
 
@@ -43,17 +43,16 @@ class TicketKeys:
         lifetime: seconds for which a ticket may be used, at most seven days.
         rotation: seconds after which a new key takes over.
         count: tickets sent after each handshake.
+
+    Raises Misuse for a value of another kind or out of range.
     """
 
     __slots__ = ("_keys", "count", "lifetime", "rotation")
 
     def __init__(self, *, lifetime: int = 7200, rotation: float = 3600.0, count: int = 2) -> None:
-        if not 0 < lifetime <= MAX_TICKET_LIFETIME:
-            raise Misuse(f"ticket lifetime {lifetime} s is not between 1 and {MAX_TICKET_LIFETIME} s")
-        if rotation <= 0:
-            raise Misuse(f"ticket key rotation {rotation} s is not positive")
-        if not 0 <= count <= 16:
-            raise Misuse(f"{count} tickets a handshake are not between 0 and 16")
+        checking.count("lifetime", lifetime, 1, MAX_TICKET_LIFETIME)
+        checking.seconds("rotation", rotation)
+        checking.count("count", count, 0, 16)
         self.lifetime = lifetime
         self.rotation = rotation
         self.count = count
@@ -123,13 +122,16 @@ class SessionCache:
         servers: how many names are remembered; the one not used for longest goes first.
         tickets: how many tickets are kept for each.
         ticket_bytes: a ticket that is larger is not kept.
+
+    Raises Misuse for a value of another kind or out of range.
     """
 
     __slots__ = ("_sessions", "servers", "ticket_bytes", "tickets")
 
     def __init__(self, *, servers: int = 256, tickets: int = 4, ticket_bytes: int = 16_384) -> None:
-        if servers < 1 or tickets < 1 or ticket_bytes < 1:
-            raise Misuse("a session cache must hold at least one ticket of one byte for one server")
+        checking.count("servers", servers, 1)
+        checking.count("tickets", tickets, 1)
+        checking.count("ticket_bytes", ticket_bytes, 1)
         self.servers = servers
         self.tickets = tickets
         self.ticket_bytes = ticket_bytes

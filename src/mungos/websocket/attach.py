@@ -2,51 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
-from typing import TypedDict, Unpack, cast
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Unpack, cast
 
+from mungos import checking
 from mungos.addresses import AccessList
+from mungos.checking import known_options
 from mungos.core import Connection, Limits, Listener, Manager
 from mungos.errors import Misuse
 from mungos.http.attach import DEFAULT_CLIENT, with_alpn
 from mungos.http.attach import ServerConnection as HTTPServerConnection
 from mungos.http.events import Request
 from mungos.tls import ClientConfig, ServerConfig
-from mungos.url import URL, parse
+from mungos.url import URL, as_url
 from mungos.websocket.client_session import ClientSession
 from mungos.websocket.handshake import Rejection
+from mungos.websocket.options import ClientKeywords, ClientOptions, ServerKeywords, ServerOptions
 from mungos.websocket.server_session import ServerSession
 
 __all__ = ["ClientConnection", "ServerConnection", "connect", "listen", "upgrade"]
-
-
-class _Session(TypedDict, total=False):
-    """Options that both roles have; defaults as in `Session`."""
-
-    max_message: int
-    high_watermark: int
-    max_unsent: int
-    handshake_timeout: float
-    close_timeout: float
-    ping_interval: float | None
-    ping_timeout: float
-
-
-class _Server(_Session, total=False):
-    """A server's options."""
-
-    subprotocols: Sequence[str]
-    origins: Collection[str] | None
-    authorize: Callable[[Request], Rejection | None] | None
-    headers: Sequence[tuple[str, str]]
-
-
-class _Client(_Session, total=False):
-    """A client's options."""
-
-    subprotocols: Sequence[str]
-    origin: str | None
-    headers: Iterable[tuple[str, str]]
 
 
 class ServerConnection(ServerSession):
@@ -59,8 +34,8 @@ class ServerConnection(ServerSession):
 
     __slots__ = ("connection", "user")
 
-    def __init__(self, connection: Connection, request: Request | None, options: _Server) -> None:
-        super().__init__(request=request, **options)
+    def __init__(self, connection: Connection, request: Request | None, options: ServerOptions) -> None:
+        super().__init__(request=request, options=options)
         self.connection = connection
         self.user: object = None
 
@@ -75,9 +50,12 @@ class ClientConnection(ClientSession):
 
     __slots__ = ("connection", "user")
 
-    def __init__(self, connection: Connection, url: URL, options: _Client) -> None:
+    def __init__(self, connection: Connection, url: URL, options: ClientOptions) -> None:
         super().__init__(
-            random=connection.manager.wire.random, host=url.host_header, target=url.target or "/", **options
+            random=connection.manager.wire.random,
+            host=url.host_header,
+            target=url.target or "/",
+            options=options,
         )
         self.connection = connection
         self.user: object = None
@@ -94,7 +72,7 @@ def listen(
     max_connections: int | None = None,
     access: AccessList | None = None,
     user: object = None,
-    **options: Unpack[_Server],
+    **options: Unpack[ServerKeywords],
 ) -> Listener:
     """Serve WebSockets, and nothing else, at every path.
 
@@ -104,26 +82,28 @@ def listen(
         handler: called with the connection's session and an event: `Opened`, `Established`, `Message`,
             `Ping`, `Pong`, `CloseReceived`, `Writable`, `Closed` (whose detail is the `CloseStatus`).
         tls, engine, limits, max_connections, access, user: as for `Manager.listen`.
-        options: of each `ServerSession` (subprotocols, origins, authorize, max_message, ping_interval, ...).
+        options: those of `ServerOptions` (subprotocols, origins, authorize, max_message, ping_interval, ...),
+            judged once, here.
 
     Raises:
         As `Manager.listen`.
     """
-    target = _checked(parse(url, for_listening=True) if isinstance(url, str) else url)
+    judged = _server_options("websocket.listen", options)
+    target = _checked(as_url(url, for_listening=True))
     only = target.path
     if target.scheme != "unix" and only != "/":
-        asked = options.get("authorize")
+        asked = judged.authorize
 
         def authorize(request: Request) -> Rejection | None:
             if request.path != only:
                 return Rejection(404)
             return None if asked is None else asked(request)
 
-        options["authorize"] = authorize
+        judged = replace(judged, authorize=authorize)
     listener = manager.listen(
         target,
         handler,
-        protocol=lambda connection: ServerConnection(connection, None, options),
+        protocol=lambda connection: ServerConnection(connection, None, judged),
         tls=None if tls is None else with_alpn(tls),
         engine=engine,
         limits=limits,
@@ -144,7 +124,7 @@ def connect(
     engine: str = "auto",
     limits: Limits | None = None,
     user: object = None,
-    **options: Unpack[_Client],
+    **options: Unpack[ClientKeywords],
 ) -> Connection:
     """Open a WebSocket.
 
@@ -153,18 +133,20 @@ def connect(
         url: ws or wss.
         handler: as for `listen`; `Established` tells that messages may be sent.
         tls, server_name, engine, limits, user: as for `Manager.connect`.
-        options: of the `ClientSession` (subprotocols, origin, headers, max_message, ping_interval, ...).
+        options: those of `ClientOptions` (subprotocols, origin, headers, max_message, ping_interval, ...).
 
     Raises:
         As `Manager.connect`.
     """
-    target = _checked(parse(url) if isinstance(url, str) else url)
+    known_options("websocket.connect", options, ClientKeywords.__annotations__)
+    judged = ClientOptions(**options)
+    target = _checked(as_url(url))
     if target.secure:
         tls = DEFAULT_CLIENT if tls is None else with_alpn(tls)
     connection = manager.connect(
         target,
         handler,
-        protocol=lambda connection: ClientConnection(connection, target, options),
+        protocol=lambda connection: ClientConnection(connection, target, judged),
         tls=tls,
         server_name=server_name,
         engine=engine,
@@ -177,7 +159,7 @@ def connect(
 def upgrade(
     session: HTTPServerConnection,
     handler: Callable[[ServerConnection, object], None],
-    **options: Unpack[_Server],
+    **options: Unpack[ServerKeywords],
 ) -> ServerConnection:
     """Turn the request that an HTTP session is to answer into a WebSocket.
 
@@ -188,15 +170,22 @@ def upgrade(
         options: as for `listen`.
 
     Raises:
-        Misuse: no request waits for its answer, or its body was not pulled.
+        Misuse: no request waits for its answer, its body was not pulled, or an option is wrong.
     """
+    judged = _server_options("websocket.upgrade", options)
+    checking.function("handler", handler, write="a function that takes the session and an event")
     request = session.request
     if request is None:
         raise Misuse("no request waits for an answer that could be an upgrade")
     session.detach()
-    upgraded = ServerConnection(session.connection, request, options)
+    upgraded = ServerConnection(session.connection, request, judged)
     session.connection.upgrade(upgraded, handler)
     return upgraded
+
+
+def _server_options(call: str, given: ServerKeywords) -> ServerOptions:
+    known_options(call, given, ServerKeywords.__annotations__)
+    return ServerOptions(**given)
 
 
 def _checked(url: URL) -> URL:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
+from typing import Unpack
 
+from mungos.checking import known_options
 from mungos.errors import Malformed, ProtocolError, TimedOut
 from mungos.http.errors import Rule, violation
 from mungos.http.framing import BodyDecoder, ChunkedBody, Framing, LengthBody, StreamBody, response_framing
 from mungos.http.headers import Headers
 from mungos.http.heads import parse_status_head
-from mungos.http.limits import CLIENT_LIMITS, HTTPLimits
 from mungos.protocol import Failed
-from mungos.websocket.close_codes import CloseCode
 from mungos.websocket.events import Established
 from mungos.websocket.handshake import (
     MAX_REJECTION_BODY,
@@ -20,6 +20,7 @@ from mungos.websocket.handshake import (
     check_response,
     new_key,
 )
+from mungos.websocket.options import ClientOptions, ClientSessionKeywords
 from mungos.websocket.session import Session
 
 __all__ = ["ClientSession"]
@@ -33,12 +34,11 @@ class ClientSession(Session):
             key and for the masking keys.
         host: for the Host field: the server's name or address, and the port where it is not the scheme's own.
         target: path and query.
-        subprotocols: those offered, in order of preference.
-        origin: for the Origin field; None: none is sent.
-        headers: further fields of the request.
-        limits: for the response's head.
+        options: judged once, for many sessions; made of the keywords when None.
+        keywords: the fields of `ClientOptions`, each by its name.
 
-    The others are those of `Session`. Raises Misuse for values that can't stand in a request.
+    Raises:
+        Misuse: as `ClientOptions`; the host or the target can't stand in a request.
     """
 
     __slots__ = (
@@ -59,43 +59,25 @@ class ClientSession(Session):
         random: Callable[[int], bytes],
         host: str,
         target: str = "/",
-        subprotocols: Sequence[str] = (),
-        origin: str | None = None,
-        headers: Iterable[tuple[str, str]] = (),
-        limits: HTTPLimits = CLIENT_LIMITS,
-        max_message: int = 4 << 20,
-        high_watermark: int = 256 << 10,
-        max_unsent: int = 16 << 20,
-        handshake_timeout: float = 10.0,
-        close_timeout: float = 5.0,
-        ping_interval: float | None = 20.0,
-        ping_timeout: float = 20.0,
-        going_away: int = CloseCode.NORMAL,
+        options: ClientOptions | None = None,
+        **keywords: Unpack[ClientSessionKeywords],
     ) -> None:
-        super().__init__(
-            is_server=False,
-            random=random,
-            max_message=max_message,
-            high_watermark=high_watermark,
-            max_unsent=max_unsent,
-            handshake_timeout=handshake_timeout,
-            close_timeout=close_timeout,
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
-            going_away=going_away,
-        )
+        if options is None:
+            known_options("a client's WebSocket session", keywords, ClientSessionKeywords.__annotations__)
+            options = ClientOptions(**keywords)
+        super().__init__(options, is_server=False, random=random)
         self._key_sent = new_key(random(16))
         self._request = build_request(
             host=host,
             target=target,
             key=self._key_sent,
-            subprotocols=subprotocols,
-            origin=origin,
-            headers=headers,
+            subprotocols=options.subprotocols,
+            origin=options.origin,
+            headers=options.headers,
         )
         self._target = target
-        self._subprotocols = tuple(subprotocols)
-        self._limits = limits
+        self._subprotocols = options.subprotocols
+        self._limits = options.limits
         self._informational = 0
         self._rejected: tuple[int, str, Headers] | None = None
         self._decoder: BodyDecoder | None = None

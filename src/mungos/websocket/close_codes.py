@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from mungos.checking import count, instance
 from mungos.errors import Malformed, Misuse, PeerIncompatible, PeerMisbehaved, ProtocolError, TimedOut
 from mungos.websocket.frames import MAX_CONTROL_PAYLOAD
 
@@ -126,6 +127,8 @@ def encode_close(code: int | None, reason: str) -> bytes:
         if reason:
             raise Misuse("a reason needs a status code before it")
         return b""
+    count("code", code)
+    instance("reason", reason, str, write="a str")
     if not may_be_sent(code):
         raise Misuse(f"status code {code} may not be sent: 1000 to 1003, 1007 to 1014 and 3000 to 4999 may")
     try:

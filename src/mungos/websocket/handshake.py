@@ -13,6 +13,7 @@ from hashlib import sha1
 from hmac import compare_digest
 from typing import Final
 
+from mungos.checking import count, instance, matches, wrong
 from mungos.errors import Misuse, PeerIncompatible, PeerMisbehaved, ProtocolError, TimedOut
 from mungos.http.errors import status_of
 from mungos.http.events import Request
@@ -28,8 +29,10 @@ __all__ = [
     "build_rejection",
     "build_request",
     "build_response",
+    "check_origin",
     "check_request",
     "check_response",
+    "check_subprotocols",
     "new_key",
     "rejection_of",
 ]
@@ -64,8 +67,8 @@ class Rejection:
     headers: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
-        if not 300 <= self.status <= 599:
-            raise Misuse(f"status {self.status} does not reject: it has to lie in 300 to 599")
+        count("status", self.status, 300, 599)
+        instance("text", self.text, str, write="a str")
         _, managed = encode_fields(self.headers)
         if managed:
             raise Misuse(f"a rejection writes these fields itself: {', '.join(managed)}")
@@ -139,10 +142,10 @@ def build_request(
 
     Source: RFC 6455 section 4.1.
     """
-    if _HOST.fullmatch(host) is None:
-        raise Misuse(f"not a host: {host[:80]!r}")
-    if _TARGET.fullmatch(target) is None:
-        raise Misuse(f"not a path, with an optional query, in visible ASCII: {target[:80]!r}")
+    if not matches(host, _HOST):
+        raise wrong("host", host, 'a host, and its port where it has to be told: "example.org:8080"')
+    if not matches(target, _TARGET):
+        raise wrong("target", target, 'a path, with an optional query, in visible ASCII: "/chat?room=1"')
     lines = [
         f"GET {target} HTTP/1.1",
         f"Host: {host}",
@@ -155,17 +158,24 @@ def build_request(
     if subprotocols:
         lines.append(f"Sec-WebSocket-Protocol: {', '.join(subprotocols)}")
     if origin is not None:
-        if _ORIGIN.fullmatch(origin) is None:
-            raise Misuse(f"not an origin: {origin[:80]!r}")
+        check_origin(origin)
         lines.append(f"Origin: {origin}")
     return "\r\n".join([*lines, ""]).encode("ascii") + _further_fields(headers) + b"\r\n"
 
 
+def check_origin(origin: str) -> None:
+    """Raises Misuse unless it can stand in an Origin field."""
+    if not matches(origin, _ORIGIN):
+        raise wrong("origin", origin, 'an origin in visible ASCII: "https://example.org"')
+
+
 def check_subprotocols(names: Sequence[str]) -> None:
     """Raises Misuse unless the names are tokens, each there once (RFC 6455 section 4.1, step 10)."""
+    if isinstance(names, str):
+        raise wrong("subprotocols", names, 'a tuple of names: ("chat",)')
     for name in names:
-        if _TOKEN.fullmatch(name) is None:
-            raise Misuse(f"not a name of a subprotocol: {name[:80]!r}")
+        if not matches(name, _TOKEN):
+            raise wrong("subprotocols", name, 'names that are tokens: ("chat", "v2.chat")')
     if len(set(names)) != len(names):
         raise Misuse(f"a subprotocol is named twice: {', '.join(names)}")
 
@@ -222,6 +232,10 @@ def check_request(
         PeerMisbehaved: the handshake breaks the rules: 400.
         HandshakeRefused: it asks for what there isn't: 403, 405, 426.
     """
+    if isinstance(origins, str):
+        origins = (origins,)  # never a substring of it
+    if isinstance(subprotocols, str):
+        subprotocols = (subprotocols,)
     headers = request.headers
     if request.method != "GET":
         raise HandshakeRefused(Rejection(405, "a handshake is a GET request", (("Allow", "GET"),)))
@@ -301,7 +315,7 @@ def build_rejection(rejection: Rejection) -> bytes:
 
 
 def _further_fields(headers: Iterable[tuple[str, str]]) -> bytes:
-    fields = list(headers)
+    fields = tuple(headers)
     lines, managed = encode_fields(fields)
     ours = [name for name, _ in fields if name.lower() in _OURS or name.lower().startswith("sec-websocket-")]
     if managed or ours:

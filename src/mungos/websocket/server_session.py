@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from typing import Unpack
 
+from mungos.checking import known_options
 from mungos.errors import Malformed, ProtocolError, TimedOut
 from mungos.http.events import Request
 from mungos.http.framing import request_framing
 from mungos.http.heads import parse_head
-from mungos.http.limits import SERVER_LIMITS, HTTPLimits
 from mungos.protocol import Buffer, Failed
-from mungos.websocket.close_codes import CloseCode
 from mungos.websocket.events import Established
 from mungos.websocket.handshake import (
     HandshakeRefused,
-    Rejection,
     build_rejection,
     build_response,
     check_request,
-    check_subprotocols,
     rejection_of,
 )
+from mungos.websocket.options import ServerOptions, ServerSessionKeywords
 from mungos.websocket.session import Session
 
 __all__ = ["ServerSession"]
@@ -33,14 +31,11 @@ class ServerSession(Session):
         request: the head of the client's request, where an HTTP session has read it already; None: it is
             awaited.
         leftover: what that session had received behind the head.
-        subprotocols: those spoken here, in order of preference.
-        origins: the origins whose pages may connect; None: any. See `handshake.check_request`.
-        authorize: asked last, with the request that the rules let through; returns None to accept, or the
-            answer that refuses (401, 404, ...). What it raises is raised by `next_event`.
-        headers: further fields for the 101.
-        limits: for the request's head.
+        options: judged once, for many sessions; made of the keywords when None.
+        keywords: the fields of `ServerOptions`, each by its name.
 
-    The others are those of `Session`.
+    Raises:
+        Misuse: as `ServerOptions`.
     """
 
     __slots__ = ("_authorize", "_headers", "_limits", "_origins", "_request", "_subprotocols")
@@ -50,41 +45,20 @@ class ServerSession(Session):
         *,
         request: Request | None = None,
         leftover: Buffer = b"",
-        subprotocols: Sequence[str] = (),
-        origins: Collection[str] | None = None,
-        authorize: Callable[[Request], Rejection | None] | None = None,
-        headers: Sequence[tuple[str, str]] = (),
-        limits: HTTPLimits = SERVER_LIMITS,
-        max_message: int = 4 << 20,
-        high_watermark: int = 256 << 10,
-        max_unsent: int = 16 << 20,
-        handshake_timeout: float = 10.0,
-        close_timeout: float = 5.0,
-        ping_interval: float | None = 20.0,
-        ping_timeout: float = 20.0,
-        going_away: int = CloseCode.GOING_AWAY,
+        options: ServerOptions | None = None,
+        **keywords: Unpack[ServerSessionKeywords],
     ) -> None:
-        super().__init__(
-            is_server=True,
-            random=None,
-            max_message=max_message,
-            high_watermark=high_watermark,
-            max_unsent=max_unsent,
-            handshake_timeout=handshake_timeout,
-            close_timeout=close_timeout,
-            ping_interval=ping_interval,
-            ping_timeout=ping_timeout,
-            going_away=going_away,
-        )
-        check_subprotocols(subprotocols)
-        build_response("", None, headers)
+        if options is None:
+            known_options("a server's WebSocket session", keywords, ServerSessionKeywords.__annotations__)
+            options = ServerOptions(**keywords)
+        super().__init__(options, is_server=True, random=None)
         self._request = request
         self._buffer += leftover
-        self._subprotocols = subprotocols
-        self._origins = origins
-        self._authorize = authorize
-        self._headers = headers
-        self._limits = limits
+        self._subprotocols = options.subprotocols
+        self._origins = options.origins
+        self._authorize = options.authorize
+        self._headers = options.headers
+        self._limits = options.limits
 
     def _shake_hands(self) -> Established | Failed | None:
         try:

@@ -11,12 +11,7 @@ from collections.abc import Callable
 from mungos.errors import Broken, Closed, Misuse, PeerMisbehaved, ProtocolError, TimedOut
 from mungos.protocol import Buffer, Failed
 from mungos.websocket.assembly import Assembly, invalid_text
-from mungos.websocket.close_codes import (
-    CloseCode,
-    close_code,
-    encode_close,
-    parse_close,
-)
+from mungos.websocket.close_codes import CloseCode, close_code, encode_close, parse_close
 from mungos.websocket.events import CloseReceived, CloseStatus, Event, Message, Ping, Pong
 from mungos.websocket.frames import (
     BINARY,
@@ -29,6 +24,7 @@ from mungos.websocket.frames import (
     scan_frame,
 )
 from mungos.websocket.masking import mask
+from mungos.websocket.options import SessionOptions
 from mungos.websocket.outgoing import Outgoing
 from mungos.websocket.states import TRANSITIONS, State
 
@@ -51,19 +47,10 @@ class Session(Outgoing):
     """One WebSocket connection, from either side: `mungos.protocol.Protocol` with messages.
 
     Args:
+        options: its bounds and deadlines, judged once for all sessions that share them.
         is_server: which side this is: whether the peer's frames must be masked, and who ends the stream
             first.
         random: the source of masking keys for a client, None for a server.
-        max_message: bytes of one message received, in all its fragments; beyond: 1009.
-        high_watermark: bytes unsent above which the senders return False.
-        max_unsent: bytes unsent that no sender goes beyond: it raises, and takes nothing.
-        handshake_timeout: seconds for the whole opening handshake.
-        close_timeout: seconds for the whole closing handshake, the peer's end of the stream included; more
-            traffic does not extend it.
-        ping_interval: seconds from a Pong, or from the opening, to the next Ping of this side's own; None:
-            none is sent.
-        ping_timeout: seconds that the Pong may take.
-        going_away: the status code that `close` sends.
     """
 
     __slots__ = (
@@ -106,33 +93,21 @@ class Session(Outgoing):
     )
 
     def __init__(
-        self,
-        *,
-        is_server: bool,
-        random: Callable[[int], bytes] | None,
-        max_message: int,
-        high_watermark: int,
-        max_unsent: int,
-        handshake_timeout: float,
-        close_timeout: float,
-        ping_interval: float | None,
-        ping_timeout: float,
-        going_away: int,
+        self, options: SessionOptions, *, is_server: bool, random: Callable[[int], bytes] | None
     ) -> None:
         super().__init__(random)
-        encode_close(going_away, "")
         self.deadline: float | None = None
         self.wake: Callable[[], None] | None = None
         self.ended = False
         self._is_server = is_server
-        self._max_message = max_message
-        self._high_watermark = high_watermark
-        self._max_unsent = max_unsent
-        self._handshake_timeout = handshake_timeout
-        self._close_timeout = close_timeout
-        self._ping_interval = ping_interval
-        self._ping_timeout = ping_timeout
-        self._going_away = going_away
+        self._max_message = options.max_message
+        self._high_watermark = options.high_watermark
+        self._max_unsent = options.max_unsent
+        self._handshake_timeout = options.handshake_timeout
+        self._close_timeout = options.close_timeout
+        self._ping_interval = options.ping_interval
+        self._ping_timeout = options.ping_timeout
+        self._going_away = options.going_away
 
         self._state = _HANDSHAKE
         self._now = 0.0
@@ -156,7 +131,7 @@ class Session(Outgoing):
         self._phase = 0
         self._seen = 0
         self._progress = 0
-        self._message = Assembly(max_message)
+        self._message = Assembly(options.max_message)
 
         # The opcode of the message that send_fragment has begun (0: none); this side's own Pings.
         self._sending = 0

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mungos.crypto.contract import SCHEMES, Provider, Random
 from mungos.errors import Misuse
-from mungos.tls.config import MAX_RECORD_SIZE, ClientConfig, ServerConfig
+from mungos.tls.config import ClientConfig, ServerConfig
 from mungos.tls.engines.builtin.credentials import LoadedCredential, load_credential
 from mungos.tls.engines.builtin.first_hello import hello_forms
 from mungos.tls.engines.builtin.key_schedule import Kdf
-from mungos.tls.engines.builtin.messages.extensions import LEAST_RECORD_SIZE
 from mungos.tls.engines.builtin.psks import load_psks
 from mungos.tls.engines.builtin.suites import GROUP_CODES, SUITES, Suite
 from mungos.x509 import TrustStore, system_trust_store
@@ -32,8 +31,6 @@ _SCHEME_ORDER = (
     "rsa_pkcs1_sha512",
 )
 """signature_algorithms as we send it; RSASSA-PKCS1-v1_5 is for chains only (RFC 8446 section 4.2.3)."""
-
-_MAX_ALPN = 255
 
 
 class Prepared:
@@ -73,8 +70,6 @@ class Prepared:
         random: Random,
         wall: Callable[[], float],
     ) -> None:
-        if config.minimum_version not in ("TLSv1.2", "TLSv1.3"):
-            raise Misuse(f"minimum_version is {config.minimum_version!r}, must be TLSv1.2 or TLSv1.3")
         self.provider = provider
         self.random = random
         self.wall = config.wall or wall
@@ -86,13 +81,8 @@ class Prepared:
         self.kdfs = {suite.hash: Kdf(provider, suite.hash) for suite in self.suites}
         self.groups = _groups(config.groups, provider)
         self.schemes = tuple(SCHEMES[name].code for name in _SCHEME_ORDER if provider.supports(name))
-        self.alpn = tuple(_alpn(name) for name in config.alpn)
+        self.alpn = tuple(name.encode("ascii") for name in config.alpn)
         self.psks = load_psks(config.psks, self.kdfs, provider)
-        if not LEAST_RECORD_SIZE <= config.record_size_limit <= MAX_RECORD_SIZE:
-            raise Misuse(
-                f"record_size_limit is {config.record_size_limit} bytes, must be {LEAST_RECORD_SIZE} to "
-                f"{MAX_RECORD_SIZE} bytes"
-            )
         self.record_size_limit = config.record_size_limit
         self.compress_certificates = config.compress_certificates
 
@@ -112,8 +102,6 @@ class PreparedClient(Prepared):
         self, config: ClientConfig, provider: Provider, random: Random, wall: Callable[[], float]
     ) -> None:
         super().__init__(config, provider, random, wall)
-        if config.early_data not in ("off", "report", "resend"):
-            raise Misuse(f"early_data is {config.early_data!r}, must be off, report or resend")
         self.early_data = config.early_data
         self.ask_staple = config.ask_staple
         self.forms = hello_forms(
@@ -172,16 +160,12 @@ class PreparedServer(Prepared):
         self.credentials = tuple(load_credential(credential, provider) for credential in config.credentials)
         self.client_auth = config.client_auth
         self.client_roots: TrustStore | None = None
-        if config.client_auth not in ("none", "optional", "required"):
-            raise Misuse(f"client_auth is {config.client_auth!r}, must be none, optional or required")
         if config.client_auth == "required" and self.psks:
             # RFC 8446 section 4.3.2: who is known by a PSK is not asked for a certificate.
             raise Misuse(
                 'client_auth is "required", but who is known by a PSK is not asked for a certificate'
             )
-        if config.client_auth != "none":
-            if config.client_roots is None:
-                raise Misuse("client certificates can't be verified without client_roots")
+        if config.client_auth != "none" and config.client_roots is not None:
             self.client_roots = TrustStore.from_pem(config.client_roots)
         self.tickets = config.tickets
         self.retry_cookie = config.retry_cookie
@@ -194,7 +178,7 @@ class PreparedServer(Prepared):
             config.early_data.begin(self.wall())
 
 
-def _suites(names: tuple[str, ...], provider: Provider) -> tuple[Suite, ...]:
+def _suites(names: Sequence[str], provider: Provider) -> tuple[Suite, ...]:
     for name in names:
         if name not in SUITES:
             raise Misuse(f"unknown cipher suite {name!r}; known are {', '.join(SUITES)}")
@@ -204,7 +188,7 @@ def _suites(names: tuple[str, ...], provider: Provider) -> tuple[Suite, ...]:
     return suites
 
 
-def _groups(names: tuple[str, ...], provider: Provider) -> tuple[str, ...]:
+def _groups(names: Sequence[str], provider: Provider) -> tuple[str, ...]:
     for name in names:
         if name not in GROUP_CODES:
             raise Misuse(f"unknown group {name!r}; known are {', '.join(GROUP_CODES)}")
@@ -212,9 +196,3 @@ def _groups(names: tuple[str, ...], provider: Provider) -> tuple[str, ...]:
     if not groups:
         raise Misuse(f"the provider {provider.name} has none of the groups {', '.join(names)}")
     return groups
-
-
-def _alpn(name: str) -> bytes:
-    if not name.isascii() or not 1 <= len(name) <= _MAX_ALPN:
-        raise Misuse(f"ALPN protocol {name!r} is not 1 to {_MAX_ALPN} characters of ASCII")
-    return name.encode("ascii")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 
 from mungos.errors import Misuse
 from mungos.tls.config import (
@@ -16,8 +16,6 @@ from mungos.tls.config import (
 __all__ = ["alpn_names", "refuse_what_is_lacking"]
 
 _Config = ClientConfig | ServerConfig
-
-_MAX_ALPN = 255
 
 # What is asked for: a word for those who have it, the words of the refusal, and how it is recognized.
 _ASKED: tuple[tuple[str, str, Callable[[_Config], bool]], ...] = (
@@ -65,26 +63,18 @@ _ASKED: tuple[tuple[str, str, Callable[[_Config], bool]], ...] = (
 
 def refuse_what_is_lacking(engine: str, config: _Config, has: Container[str]) -> None:
     """Raises Misuse, naming the engine and what it lacks, where the configuration asks for something that is
-    not in `has`; and for a version or a client_auth that is none."""
-    if config.minimum_version not in ("TLSv1.2", "TLSv1.3"):
-        raise Misuse(f"minimum_version is {config.minimum_version!r}; it may be TLSv1.2, TLSv1.3")
+    not in `has`; and for a server without a credential."""
     for word, words, asked in _ASKED:
         if word not in has and asked(config):
             raise Misuse(f"the engine {engine} {words}")
-    if isinstance(config, ServerConfig):
-        if not config.credentials:
-            raise Misuse("a TLS server needs at least one credential")
-        if config.client_auth not in ("none", "optional", "required"):
-            raise Misuse(f"client_auth is {config.client_auth!r}; it may be none, optional, required")
+    if isinstance(config, ServerConfig) and not config.credentials:
+        raise Misuse("a TLS server needs at least one credential")
 
 
-def alpn_names(names: tuple[str, ...], forbidden: str = "") -> tuple[bytes, ...]:
-    """Protocol names as they stand on the wire. Raises Misuse for one that is not 1 to 255 bytes of ASCII, or
-    has one of the `forbidden` characters, which the library's interface can't tell from its own."""
+def alpn_names(names: Sequence[str], forbidden: str = "") -> tuple[bytes, ...]:
+    """Protocol names as they stand on the wire. Raises Misuse for one that has one of the `forbidden`
+    characters, which the library's interface can't tell from its own."""
     for name in names:
-        if not name.isascii() or not 1 <= len(name) <= _MAX_ALPN or any(each in name for each in forbidden):
-            raise Misuse(
-                f"alpn {name!r}: each name is 1 to {_MAX_ALPN} bytes of ASCII"
-                + (f", without {forbidden!r}" if forbidden else "")
-            )
+        if any(each in name for each in forbidden):
+            raise Misuse(f"alpn {name!r}: this engine takes no name with one of {forbidden!r}")
     return tuple(name.encode("ascii") for name in names)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mungos.errors import Misuse
 from mungos.tls.config import DEFAULT_GROUPS
 
@@ -31,7 +33,7 @@ GROUPS = {"x25519": 0x001D, "secp256r1": 0x0017, "secp384r1": 0x0018}
 """RFC 8446 section 4.2.7: those that the libraries have in all of their versions."""
 
 
-def suites(names: tuple[str, ...]) -> tuple[int, ...]:
+def suites(names: Sequence[str]) -> tuple[int, ...]:
     """The numbers of TLS 1.3's suites, in order. Raises Misuse for an unknown one, or none."""
     for name in names:
         if name not in SUITES_13:
@@ -41,7 +43,7 @@ def suites(names: tuple[str, ...]) -> tuple[int, ...]:
     return tuple(SUITES_13[name] for name in names)
 
 
-def groups(names: tuple[str, ...]) -> tuple[int, ...]:
+def groups(names: Sequence[str]) -> tuple[int, ...]:
     """The numbers of the groups, in order; those that the libraries lack are left out. Raises Misuse for an
     unknown one, or none."""
     for name in names:

@@ -6,6 +6,7 @@ import os
 import re
 import ssl
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from weakref import WeakKeyDictionary
 
@@ -80,7 +81,7 @@ def server_contexts(config: ServerConfig) -> ServerContexts[ssl.SSLContext]:
     return contexts
 
 
-def _context(protocol: ssl._SSLMethod, minimum_version: str, alpn: tuple[str, ...]) -> ssl.SSLContext:
+def _context(protocol: ssl._SSLMethod, minimum_version: str, alpn: Sequence[str]) -> ssl.SSLContext:
     context = ssl.SSLContext(protocol)
     context.minimum_version = _VERSIONS[minimum_version]
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION

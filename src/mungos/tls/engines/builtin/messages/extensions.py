@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from itertools import islice
 from struct import Struct, unpack_from
 
+from mungos.tls.config import LEAST_RECORD_SIZE
 from mungos.tls.engines.builtin.codec import Reader, Writer
 from mungos.tls.engines.builtin.faults import DecodeError, IllegalParameter, UnsupportedExtension
 from mungos.tls.engines.builtin.messages.registry import ALLOWED, Context, extension_name
 
 __all__ = [
-    "LEAST_RECORD_SIZE",
     "Extensions",
     "OfferedPsks",
     "PskIdentity",
@@ -48,9 +48,6 @@ __all__ = [
     "parse_uint32",
     "parse_versions",
 ]
-
-LEAST_RECORD_SIZE = 64
-"""Bytes. RFC 8449 section 4."""
 
 _VISIBLE = bytes(range(0x21, 0x7F))
 
