@@ -2,8 +2,15 @@
 
     python3 scripts/processors/run_tests.py ARCHITECTURE [ARGUMENT OF PYTEST ...]
 
-The root is built when it is not there. What can't run in it stands in left_out.toml, with its reason, and is
-named before the rest runs. Exit status: 0 when all went well, else that of the first thing that did not.
+The root is built when it is not there: of Debian's newest release, or of the next older one where the mirror
+lacks files (404). What can't run in it stands in left_out.toml, with its reason, and is named before the rest
+runs. Exit status: 0 when all went well, else that of the first thing that did not; 2 when the root can't be
+built or used; 77 when the mirror lacks files of every release, so that nothing was run. Through `make` each
+of these is 2.
+
+Environment:
+    MUNGOS_DEBIAN_MIRROR: URL of the mirror, instead of that of this machine's own apt.
+    MUNGOS_SUMMARY: a file to which the last lines, one for the root and one for each step, are added.
 """
 
 from __future__ import annotations
@@ -15,10 +22,12 @@ import time
 import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
+from mungos.cli.statuses import LACKING
 from mungos.errors import Misuse
-from mungos.lab.processors import Unavailable, add_root, platform, wrap
+from mungos.lab.processors import MirrorLacks, Unavailable, add_root, platform, wrap
 from mungos.tls import all_engines
 
 HERE = Path(__file__).resolve().parent
@@ -41,6 +50,7 @@ class LeftOut:
         programs: foreign programs; tests that are marked for them are left out.
         engines: TLS engines; tests that name one of them in a parameter are left out.
         processors: where it holds; empty for everywhere.
+        suites: the Debian releases of roots in which it holds; empty for all.
         reason: why.
     """
 
@@ -48,11 +58,12 @@ class LeftOut:
     programs: tuple[str, ...]
     engines: tuple[str, ...]
     processors: tuple[str, ...]
+    suites: tuple[str, ...]
     reason: str
 
 
-def left_out(architecture: str, path: Path = LEFT_OUT) -> list[LeftOut]:
-    """What can't run there, and why."""
+def left_out(architecture: str, suite: str, path: Path = LEFT_OUT) -> list[LeftOut]:
+    """What can't run there, in a root of this Debian release, and why."""
     with path.open("rb") as file:
         entries = tomllib.load(file)["left_out"]
     read = [
@@ -61,11 +72,17 @@ def left_out(architecture: str, path: Path = LEFT_OUT) -> list[LeftOut]:
             tuple(entry.get("programs", ())),
             tuple(entry.get("engines", ())),
             tuple(entry.get("processors", ())),
+            tuple(entry.get("suites", ())),
             entry["reason"],
         )
         for entry in entries
     ]
-    return [entry for entry in read if not entry.processors or architecture in entry.processors]
+    return [
+        entry
+        for entry in read
+        if (not entry.processors or architecture in entry.processors)
+        and (not entry.suites or suite in entry.suites)
+    ]
 
 
 def packages() -> list[str]:
@@ -116,6 +133,15 @@ def step(name: str, line: list[str], environment: dict[str, str]) -> int:
     return status
 
 
+def tell(lines: Sequence[str]) -> None:
+    """The last lines, also for who summarises several runs."""
+    for line in lines:
+        print(f"summary: {line}", flush=True)
+    if kept := os.environ.get("MUNGOS_SUMMARY"):
+        with open(kept, "a", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
+
+
 def main(arguments: list[str]) -> int:
     """Build, say what is left out, run."""
     if not arguments:
@@ -131,12 +157,16 @@ def main(arguments: list[str]) -> int:
             say=lambda text: print(text, flush=True),
         )
         where = platform(architecture)
+    except MirrorLacks as error:
+        day = datetime.now(UTC).date().isoformat()
+        tell([f"{architecture}: NOT RUN on {day}: {error}"])
+        return LACKING
     except (Unavailable, Misuse) as error:
         print(f"run_tests: {error}", file=sys.stderr)
         return 2
     print(f"{root.path}: {where}", flush=True)
     chosen: list[str] = []
-    entries = left_out(architecture)
+    entries = left_out(architecture, root.suite)
     for entry in entries:
         names = [*entry.tests, *(f"tests of {name}" for name in (*entry.programs, *entry.engines))]
         print(f"left out: {', '.join(names)}: {entry.reason}", flush=True)
@@ -160,10 +190,10 @@ def main(arguments: list[str]) -> int:
         "-o",
         "faulthandler_timeout=0",
     ]
-    statuses = [
-        step("tests", there(*pytest, "--durations=15", *sharing, *chosen, *extra, "tests"), environment),
+    statuses = {
+        "tests": step("tests", there(*pytest, "--durations=15", *sharing, *chosen, *extra), environment),
         # Two ends of one make agree with each other: the peer here is the machine's own openssl.
-        step(
+        "native openssl": step(
             "native openssl",
             [
                 sys.executable,
@@ -174,9 +204,19 @@ def main(arguments: list[str]) -> int:
             ],
             environment,
         ),
-        step("demo", there("python3", "-m", "mungos", "demo", "--budget", "300"), environment),
-    ]
-    return next((status for status in statuses if status), 0)
+        "demo": step("demo", there("python3", "-m", "mungos", "demo", "--budget", "300"), environment),
+    }
+    tell(
+        [
+            f"{architecture} on Debian {root.suite} {root.instead}".rstrip(),
+            *(
+                f"{name}: {f'FAILED with status {status}' if status else 'passed'}"
+                for name, status in statuses.items()
+            ),
+        ]
+    )
+    failed = next((status for status in statuses.values() if status), 0)
+    return 1 if failed == LACKING else failed
 
 
 if __name__ == "__main__":

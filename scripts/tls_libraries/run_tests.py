@@ -3,8 +3,9 @@
     python3 scripts/tls_libraries/run_tests.py [ARCHITECTURE [ARGUMENT OF PYTEST ...]]
 
 ARCHITECTURE is amd64 unless it is said; on i386 structures have other sizes, on s390x the other byte order.
-The root is built when it is not there, in a cache of its own beside that of the other processors' roots.
-Exit status: that of pytest; 2 when the root can't be built.
+The root is built when it is not there, in a cache of its own beside that of the other processors' roots; of
+trixie alone, no other release has these libraries. Exit status: that of pytest; 2 when the root can't be
+built, 77 when the mirror lacks files of it.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from mungos.cli.statuses import LACKING
 from mungos.errors import Misuse
-from mungos.lab.processors import Unavailable, add_root, platform, wrap
+from mungos.lab.processors import MirrorLacks, Unavailable, add_root, platform, wrap
 
 PROJECT = Path(__file__).resolve().parents[2]
 PACKAGES = PROJECT / "scripts" / "processors" / "packages.txt"
+SUITE = "trixie"
 LIBRARIES = ["libmbedtls21", "libwolfssl42t64"]
 TESTS = ["tests/tls", "tests/tls_foreign", "-k", "mbedtls or wolfssl or foreign"]
 TIME_FACTOR = "12"  # for deadlines of tests, where programs are emulated
@@ -34,11 +37,15 @@ def main(arguments: list[str]) -> int:
     try:
         add_root(
             architecture,
+            suite=SUITE,
             mirror=os.environ.get("MUNGOS_DEBIAN_MIRROR"),
             include=packages + LIBRARIES,
             say=lambda text: print(text, flush=True),
         )
         emulated = platform(architecture).emulator is not None
+    except MirrorLacks as error:
+        print(f"run_tests: NOT RUN: {error}", file=sys.stderr)
+        return LACKING
     except (Unavailable, Misuse) as error:
         print(f"run_tests: {error}", file=sys.stderr)
         return 2

@@ -28,7 +28,7 @@ from mungos.lab.verdicts import Verdict, exit_status
 HOSTILE = "</script><img src=x onerror=alert(1)>\x1b[2J\x00\u202e&'\"\udcff"
 NO_SIGNALS = Signals(frozenset(), frozenset(), frozenset(), frozenset())
 NATIVE = Platform("amd64", "x86_64", "little", 64, None, 1.0, "6.18.0")
-S390X = Platform("s390x", "s390x", "big", 64, "qemu-s390x-static 7.2.9", 9.6, "6.18.0")
+S390X = Platform("s390x", "s390x", "big", 64, "qemu-s390x-static 7.2.9", 9.6, "6.18.0", "bookworm")
 STARTED = 1_750_000_000.0
 
 

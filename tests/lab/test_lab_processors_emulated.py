@@ -69,7 +69,7 @@ def test_run_names_the_processor(use: Callable[[str], None]) -> None:
     use("s390x")
     done = run("run", "--no-history", "--arch", "s390x", "--", "uname", "-m")
     assert (done.returncode, done.stdout) == (0, "s390x\n"), done.stderr
-    assert "on s390x" in done.stderr
+    assert f"on s390x (Debian {find_root('s390x').suite}, qemu-s390x" in done.stderr
 
 
 def test_compare_of_what_is_alike(use: Callable[[str], None], tmp_path: Path) -> None:

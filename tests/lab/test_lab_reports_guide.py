@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from mungos.cli.lab import lab
+from mungos.cli.lab_arch import add
 from mungos.cli.lab_rules import advice_of, rules_in_markdown
 from mungos.cli.lab_run import LAB_STATUSES
 from mungos.cli.lab_run_options import OPTIONS
@@ -38,6 +39,7 @@ def test_every_status_is_in_the_table_and_in_the_help() -> None:
 def test_options_that_the_guide_names_exist() -> None:
     known = {name for option in OPTIONS for name in option.names}
     known |= {"--last", "--rates", "--since", "--forget", "--markdown", "--once", "--init"}
+    known |= {name for parameter in add.params for name in parameter.opts}
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", GUIDE)) <= known
 
 

@@ -86,6 +86,7 @@ def test_emulation_is_among_the_properties() -> None:
     properties = {each.get("name"): each.get("value") for each in suite[0]}
     assert properties["machine"] == "s390x, 64 bits, big-endian"
     assert properties["emulator"] == "qemu-s390x-static 7.2.9"
+    assert properties["root"] == "Debian bookworm"
 
 
 def test_hostile_text_is_escaped_and_still_xml() -> None:

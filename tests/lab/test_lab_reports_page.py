@@ -175,6 +175,7 @@ def test_several_processors_have_a_matrix_with_links() -> None:
     page = to_html([made.passed(), made.emulated()])
     assert 'href="#run-2"' in page
     assert 'id="run-2"' in page
+    assert page.count("<td>Debian bookworm</td>") == 2  # in the matrix, and among how it was run
     assert "big-endian, 64 bits" in page
 
 

@@ -76,6 +76,7 @@ def test_matrix_has_a_row_for_each_processor() -> None:
     text = stream.getvalue()
     assert "amd64" in text
     assert "s390x" in text
+    assert "bookworm" in text
     assert "9.6" in text
     assert "aborted as process 1" in " ".join(text.split())
 

@@ -41,12 +41,14 @@ def test_what_is_left_out_on_other_processors_exists_and_has_a_reason() -> None:
     entries = left_out()["left_out"]
     assert isinstance(entries, list)
     for entry in entries:
-        assert set(entry) <= {"tests", "programs", "engines", "processors", "reason"}
+        assert set(entry) <= {"tests", "programs", "engines", "processors", "suites", "reason"}
         assert len(entry["reason"]) > 10
         assert entry.get("tests") or entry.get("programs") or entry.get("engines")
         assert TLS_ENGINES.issuperset(entry.get("engines", ()))
         for processor in entry.get("processors", ()):
             assert processor in ARCHITECTURES
+        for suite in entry.get("suites", ()):
+            assert any(suite in each.suites for each in ARCHITECTURES.values())
         for path in entry.get("tests", ()):
             name, _, function = path.partition("::")
             assert list(ROOT.glob(name)), path

@@ -9,11 +9,11 @@ from typing import ParamSpec, TypeVar
 
 import click
 
-from mungos.cli.statuses import NotStarted
+from mungos.cli.statuses import Lacking, NotStarted
 from mungos.lab.processors.architectures import ARCHITECTURES, Unavailable
 from mungos.lab.processors.building import ALWAYS, INCLUDED, add_root
+from mungos.lab.processors.mirror import MirrorLacks
 from mungos.lab.processors.places import (
-    Root,
     find_root,
     read_root,
     remove_root,
@@ -30,7 +30,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _KNOWN = click.Choice(list(ARCHITECTURES))
-_SUITE = click.option("--suite", default="", metavar="NAME", help="Debian release; the newest that has it.")
+_SUITE = click.option(
+    "--suite", default="", metavar="NAME", help="Debian release; else that of the root that is used."
+)
 
 
 def _say(text: str) -> None:
@@ -38,12 +40,14 @@ def _say(text: str) -> None:
 
 
 def _explained(command: Callable[P, R]) -> Callable[P, R]:
-    """What can't be had here is said in a line: status 3."""
+    """What can't be had here is said in a line: status 3; 77 where the mirror lacks it."""
 
     @wraps(command)
     def explained(*arguments: P.args, **options: P.kwargs) -> R:
         try:
             return command(*arguments, **options)
+        except MirrorLacks as error:
+            raise Lacking(str(error)) from None
         except Unavailable as error:
             raise NotStarted(str(error)) from None
 
@@ -54,8 +58,8 @@ def sentence(proven: Platform) -> str:
     """What was proven, in a line."""
     how = f"emulated by {proven.emulator}" if proven.emulator else "by this machine's processor"
     return (
-        f"{proven.processor}: machine {proven.machine}, {proven.byte_order}-endian, {proven.word_size} bits, "
-        f"{how}, {proven.factor:g} times slower, Linux {proven.kernel}"
+        f"{proven.processor}: Debian {proven.suite}, machine {proven.machine}, {proven.byte_order}-endian, "
+        f"{proven.word_size} bits, {how}, {proven.factor:g} times slower, Linux {proven.kernel}"
     )
 
 
@@ -87,13 +91,23 @@ def arch() -> None:
     epilog=f"""\b
 Always there: {", ".join(ALWAYS)}.
 Included: {", ".join(INCLUDED[:6])},
-  {", ".join(INCLUDED[6:])}."""
+  {", ".join(INCLUDED[6:])}.
+
+\b
+Exit status:
+  0   it is there, and was proven
+  2   wrong usage
+  3   it can't be built or run here: the line says what is missing
+  77  the mirror answers, and lacks files (404) of every release asked for;
+      any other failure of the mirror is 3"""
 )
 @click.argument("architecture", type=_KNOWN)
 @click.option(
     "--mirror", envvar="MUNGOS_DEBIAN_MIRROR", metavar="URL", help="Default: that of this machine's own apt."
 )
-@_SUITE
+@click.option(
+    "--suite", default="", metavar="NAME", help="Debian release, and no other; else each, newest first."
+)
 @click.option(
     "--include",
     metavar="LIST",
@@ -105,7 +119,8 @@ def add(architecture: str, mirror: str | None, suite: str, include: str | None, 
     """Build a Debian file system for ARCHITECTURE, and prove that its programs run.
 
     Packages are unpacked, none of their scripts runs: it takes seconds, and no privilege. What is there
-    already, from the same list of packages, is left as it is.
+    already, from the same list of packages, is left as it is. A release of which the mirror lacks files is
+    passed over for the next older one; after a day it is asked for again.
     """
     wanted = None if include is None else _packages(include)
     root = add_root(architecture, mirror=mirror, suite=suite, include=wanted, rebuild=rebuild, say=_say)
@@ -116,20 +131,23 @@ def add(architecture: str, mirror: str | None, suite: str, include: str | None, 
 @arch.command("list")
 def list_() -> None:
     """List what can be had, what is there, and what was proven of it."""
-    there = {root.architecture: root for root in roots()}
+    there = {root.architecture for root in roots()}
     for name, known in ARCHITECTURES.items():
-        root = there.get(name)
         about = f"{known.byte_order}-endian, {known.word_size} bits"
-        click.echo(f"{name:9} {about:22} {_state(root) if root else f'not built; Debian {known.suite}'}")
+        state = _state(name) if name in there else f"not built; Debian {', else '.join(known.suites)}"
+        click.echo(f"{name:9} {about:22} {state}")
     click.echo(f"in {roots_folder()}")
 
 
-def _state(root: Root) -> str:
+def _state(name: str) -> str:
+    root = find_root(name)
     try:
-        proven = f"proven, {platform(root.architecture).factor:g} times slower"
+        proven = f"proven, {platform(name).factor:g} times slower"
     except Unavailable as error:
         proven = f"NOT USABLE: {error}"
-    return f"Debian {root.suite}, built {root.built[:10]}, {len(root.packages)} packages asked for, {proven}"
+    asked = f"{len(root.packages)} packages asked for"
+    why = f"; {root.instead}" if root.instead else ""
+    return f"Debian {root.suite}, built {root.built[:10]}, {asked}, {proven}{why}"
 
 
 @arch.command()
@@ -138,6 +156,8 @@ def _state(root: Root) -> str:
 @_explained
 def remove(architecture: str, suite: str) -> None:
     """Remove the file system of ARCHITECTURE."""
+    if not suite and any(root.architecture == architecture for root in roots()):
+        suite = find_root(architecture).suite
     path = root_path(architecture, suite)
     if not remove_root(architecture, suite):
         raise NotStarted(f"there is nothing at {path}")

@@ -76,7 +76,8 @@ def _describe(name: str) -> tuple[float, str]:
         proven = platform(name)
     except Unavailable as error:
         raise click.UsageError(str(error)) from None
-    return proven.factor, f"{proven.machine}, {proven.byte_order}-endian, {proven.word_size} bits"
+    root = f", Debian {proven.suite}" if proven.suite else ""
+    return proven.factor, f"{proven.machine}, {proven.byte_order}-endian, {proven.word_size} bits{root}"
 
 
 @click.command(

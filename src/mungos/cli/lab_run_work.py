@@ -186,9 +186,9 @@ def _end(passage: Passage | None) -> None:
 
 def _tell(record: Record) -> None:
     if record.exit_status == 0:
-        from mungos.lab.reports.wording import duration, took
+        from mungos.lab.reports.wording import duration, on_which, took
 
-        where = "" if record.order.processor == "native" else f" on {record.order.processor}"
+        where = "" if record.order.processor == "native" else f" on {on_which(record.platform)}"
         _say(f"mungos lab: {record.verdict.value}{where} in {duration(took(record))}\n")
         return
     from mungos.lab.reports.terminal import console_for, print_report  # brings rich

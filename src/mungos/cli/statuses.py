@@ -6,12 +6,24 @@ import click
 
 from mungos.printable import printable
 
-__all__ = ["FAILED", "NOT_STARTED", "OK", "STATUSES", "USAGE", "Failure", "Interrupted", "NotStarted"]
+__all__ = [
+    "FAILED",
+    "LACKING",
+    "NOT_STARTED",
+    "OK",
+    "STATUSES",
+    "USAGE",
+    "Failure",
+    "Interrupted",
+    "Lacking",
+    "NotStarted",
+]
 
 OK = 0
 FAILED = 1
 USAGE = 2
 NOT_STARTED = 3
+LACKING = 77  # not run, in the words of many test drivers; no other command of ours ends with it
 
 STATUSES = """\b
 Exit status:
@@ -38,6 +50,12 @@ class NotStarted(Failure):
     """It could not start: status 3."""
 
     exit_code = NOT_STARTED
+
+
+class Lacking(Failure):
+    """A Debian mirror does not hold what a root is made of, of any release: status 77."""
+
+    exit_code = LACKING
 
 
 class Interrupted(BaseException):

@@ -62,6 +62,7 @@ class Platform:
     emulator: str | None  # "qemu-s390x-static 7.2.9", None when native
     factor: float
     kernel: str
+    suite: str = ""  # of the root, a Debian release: "bookworm"; "" when native
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from mungos.lab.processors.architectures import (
     architecture,
     host_architecture,
 )
-from mungos.lab.processors.building import INCLUDED, add_root, host_mirror
+from mungos.lab.processors.building import INCLUDED, add_root
+from mungos.lab.processors.mirror import MirrorLacks, host_mirror
 from mungos.lab.processors.places import Root, cache_folder, find_root, remove_root, root_path, roots
 from mungos.lab.processors.proof import platform, prove
 from mungos.lab.processors.running import wrap
@@ -20,6 +21,7 @@ __all__ = [
     "INCLUDED",
     "NATIVE",
     "Architecture",
+    "MirrorLacks",
     "Root",
     "Unavailable",
     "add_root",

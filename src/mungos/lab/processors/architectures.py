@@ -14,6 +14,7 @@ from mungos.errors import Broken, Misuse
 __all__ = ["ARCHITECTURES", "NATIVE", "Architecture", "Unavailable", "architecture", "host_architecture"]
 
 NATIVE = "native"
+_BOTH = ("trixie", "bookworm")
 
 
 class Unavailable(Broken):
@@ -26,7 +27,7 @@ class Architecture:
 
     Args:
         name: Debian's.
-        suite: the newest Debian release that has it.
+        suites: the Debian releases that have it and a Python that is new enough, newest first.
         machine: what `uname -m` says there.
         byte_order: "little" or "big".
         word_size: bits of a pointer.
@@ -38,7 +39,7 @@ class Architecture:
     """
 
     name: str
-    suite: str
+    suites: tuple[str, ...]
     machine: str
     byte_order: Literal["little", "big"]
     word_size: int
@@ -90,12 +91,12 @@ def _escaped(data: bytes) -> str:
 ARCHITECTURES = {
     each.name: each
     for each in (
-        Architecture("amd64", "trixie", "x86_64", "little", 64, 62, "x86_64", frozenset({"x86_64"})),
+        Architecture("amd64", _BOTH, "x86_64", "little", 64, 62, "x86_64", frozenset({"x86_64"})),
         # The default model has pointer authentication, which qemu 7 calculates at every call: ten times
         # slower.
         Architecture(
             "arm64",
-            "trixie",
+            _BOTH,
             "aarch64",
             "little",
             64,
@@ -105,15 +106,23 @@ ARCHITECTURES = {
             cpu="cortex-a72",
         ),
         Architecture(
-            "armhf", "trixie", "armv7l", "little", 32, 40, "arm", frozenset({"armv7l", "armv8l"}), proot=False
+            "armhf", _BOTH, "armv7l", "little", 32, 40, "arm", frozenset({"armv7l", "armv8l"}), proot=False
         ),
-        Architecture("i386", "trixie", "i686", "little", 32, 3, "i386", frozenset({"x86_64", "i686"})),
+        Architecture("i386", _BOTH, "i686", "little", 32, 3, "i386", frozenset({"x86_64", "i686"})),
         Architecture(
-            "mips64el", "bookworm", "mips64", "little", 64, 8, "mips64el", frozenset({"mips64"}), proot=False
+            "mips64el",
+            ("bookworm",),
+            "mips64",
+            "little",
+            64,
+            8,
+            "mips64el",
+            frozenset({"mips64"}),
+            proot=False,
         ),
-        Architecture("ppc64el", "trixie", "ppc64le", "little", 64, 21, "ppc64le", frozenset({"ppc64le"})),
-        Architecture("riscv64", "trixie", "riscv64", "little", 64, 243, "riscv64", frozenset({"riscv64"})),
-        Architecture("s390x", "trixie", "s390x", "big", 64, 22, "s390x", frozenset({"s390x"})),
+        Architecture("ppc64el", _BOTH, "ppc64le", "little", 64, 21, "ppc64le", frozenset({"ppc64le"})),
+        Architecture("riscv64", ("trixie",), "riscv64", "little", 64, 243, "riscv64", frozenset({"riscv64"})),
+        Architecture("s390x", _BOTH, "s390x", "big", 64, 22, "s390x", frozenset({"s390x"})),
     )
 }
 

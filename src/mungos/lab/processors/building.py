@@ -5,18 +5,35 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from mungos.errors import Misuse
 from mungos.lab.processors.architectures import Unavailable, architecture
-from mungos.lab.processors.places import Root, clear, locked, put_away, read_root, root_path
+from mungos.lab.processors.mirror import (
+    HINT,
+    MirrorLacks,
+    counted,
+    host_mirror,
+    missing_files,
+    needed_program,
+)
+from mungos.lab.processors.places import (
+    Root,
+    asked_at,
+    clear,
+    locked,
+    put_away,
+    read_root,
+    remove_root,
+    root_path,
+)
 
-__all__ = ["ALWAYS", "INCLUDED", "add_root", "host_mirror"]
+__all__ = ["ALWAYS", "INCLUDED", "add_root"]
 
 RECIPE = "1"  # changes when a root is made differently: those built before are built again
 ALWAYS = ("base-files", "bash", "coreutils", "dash", "netbase", "python3", "tzdata")
@@ -27,35 +44,15 @@ INCLUDED = (
 TRIES = 3
 PAUSE = 5.0  # seconds before the second try; twice that before the third
 PATIENCE = 900.0  # seconds for one try
+ASK_AGAIN = 24 * 3600.0  # seconds for which the root of an older release stands in for that of a newer one
 _ARCHIVE_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
-_NEVER_BETTER = ("Unable to locate package", "has no installation candidate", "does not have a Release file")
+_NEVER_BETTER = ("Unable to locate package", "has no installation candidate")
+_LONGEST = 300  # characters of a line that is repeated
 _PASSWD = {"passwd": "root:x:0:0:root:/root:/bin/sh\n", "group": "root:x:0:\n"}
 _CERTIFICATES = ("usr/share/ca-certificates/mozilla", "etc/ssl/certs/ca-certificates.crt")
 
 Say = Callable[[str], None]
-
-
-def _program(name: str, package: str) -> str:
-    found = shutil.which(
-        name, path=os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
-    )
-    if found is None:
-        raise Unavailable(f"{name} is missing: install the Debian package {package}")
-    return found
-
-
-def host_mirror() -> str:
-    """The Debian mirror that this machine's own apt sources name first. Raises Unavailable if none."""
-    apt = _program("apt-get", "apt")
-    asked = [apt, "indextargets", "--format", "$(SITE)", "Created-By: Packages", "Origin: Debian"]
-    listed = subprocess.run(  # noqa: S603 - apt itself
-        asked, capture_output=True, text=True, check=False, timeout=60
-    )
-    for line in listed.stdout.splitlines():
-        if line.strip():
-            return line.strip()
-    raise Unavailable("no Debian mirror in the apt sources of this machine: name one with --mirror")
 
 
 def _packages(include: Sequence[str] | None) -> tuple[str, ...]:
@@ -70,6 +67,22 @@ def _recipe(suite: str, packages: Sequence[str]) -> str:
     return hashlib.sha256("\n".join([RECIPE, suite, *packages]).encode()).hexdigest()[:16]
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What `add_root` was asked for, judged."""
+
+    name: str
+    packages: tuple[str, ...]
+    mirror: str | None
+    rebuild: bool
+    say: Say
+
+    def there(self, suite: str) -> Root | None:
+        """The root of this suite, if it was built from the same list."""
+        root = read_root(root_path(self.name, suite))
+        return root if root is not None and root.recipe == _recipe(suite, self.packages) else None
+
+
 def add_root(
     name: str,
     *,
@@ -81,10 +94,13 @@ def add_root(
 ) -> Root:
     """Build the root of an architecture, unless it is there and was built from the same list.
 
+    A release of which the mirror lacks files is passed over for the next older one. The root of that stands
+    in for a day; then the newer one is asked for again.
+
     Args:
         name: Debian's name of the architecture.
         mirror: URL of a Debian mirror; None for the one that this machine uses itself.
-        suite: Debian release; the architecture's newest when empty.
+        suite: Debian release, and no other; those of the architecture, newest first, when empty.
         include: packages instead of `INCLUDED`; those of `ALWAYS` are added.
         rebuild: build it although it is there.
         say: told what happens, a line at a time.
@@ -94,33 +110,82 @@ def add_root(
 
     Raises:
         Misuse: an unknown architecture, a suite or a package that can't be one.
+        MirrorLacks: the mirror does not hold files of any of the suites. It is an Unavailable.
         Unavailable: something is missing on this machine, or the packages can't be had; the text says what.
     """
     known = architecture(name)
-    packages = _packages(include)
-    path = root_path(name, suite)
-    suite = path.name[: -len(name) - 1]
+    mirror = mirror or None
+    wanted = _Wanted(name, _packages(include), mirror, rebuild, say)
+    root_path(name, suite)  # a suite that can't be one is refused
+    suites = (suite,) if suite else known.suites
     known.emulator()  # said before the download, not after
+    if not rebuild and (standing := _stands_in(wanted, suites)) is not None:
+        say(f"Debian {standing.suite} {standing.instead}; it is asked for again after a day")
+        return standing
+    lacking: dict[str, tuple[str, ...]] = {}
+    for each in suites:
+        try:
+            root = _add(wanted, each)
+        except MirrorLacks as error:
+            lacking |= error.lacking
+            if wanted.there(each) is not None:
+                break  # it could not be built again, and stays
+            mirror = error.mirror
+            say(f"{mirror} lacks files of {each} for {name} (404):")
+            for file in error.lacking[each]:
+                say(f"  {file}")
+            continue
+        return _in_place_of(root, lacking, say) if lacking else root
+    raise MirrorLacks(mirror or host_mirror(), name, lacking)
+
+
+def _stands_in(wanted: _Wanted, suites: Sequence[str]) -> Root | None:
+    """The root of an older suite that was built, not long ago, in place of a newer one."""
+    path = next((path for suite in suites if (path := root_path(wanted.name, suite)).is_dir()), None)
+    root = None if path is None else read_root(path)
+    if root is None or root.suite == suites[0] or not root.instead or wanted.there(root.suite) is None:
+        return None
+    fresh = 0 <= time.time() - asked_at(root) < ASK_AGAIN
+    return root if fresh and wanted.mirror in {None, root.mirror} else None
+
+
+def _in_place_of(root: Root, lacking: dict[str, tuple[str, ...]], say: Say) -> Root:
+    """This root is the architecture's from now on; those of newer suites are of other lists, and go."""
+    told = "; ".join(
+        f"{suite}, of which the mirror lacked {counted(files)}" for suite, files in lacking.items()
+    )
+    root = replace(root, instead=f"in place of {told} on {datetime.now(UTC).date().isoformat()}")
+    root.write_note(root.path)
+    say(f"Debian {root.suite} {root.instead}. To choose, {HINT}")
+    for suite in lacking:
+        if remove_root(root.architecture, suite):
+            say(f"removed {root_path(root.architecture, suite)}, which was made of another list of packages")
+    return root
+
+
+def _add(wanted: _Wanted, suite: str) -> Root:
+    name, say = wanted.name, wanted.say
+    path = root_path(name, suite)
     with locked(path, say):
-        recipe = _recipe(suite, packages)
-        if not rebuild and path.is_dir():
-            there = read_root(path)
-            if there is not None and there.recipe == recipe:
-                return there
-        bootstrap = _program("mmdebstrap", "mmdebstrap")
-        _program("dpkg-deb", "dpkg")
+        if not wanted.rebuild and (there := wanted.there(suite)) is not None:
+            return there
+        bootstrap = needed_program("mmdebstrap", "mmdebstrap")
+        needed_program("dpkg-deb", "dpkg")
         if not _ARCHIVE_KEYS.exists():
             raise Unavailable(
                 f"{_ARCHIVE_KEYS} is missing: install the Debian package debian-archive-keyring"
             )
-        mirror = mirror or host_mirror()
+        mirror = wanted.mirror or host_mirror()
         fresh = path.parent / f".new-{path.name}"
         clear(fresh)
         say(f"unpacking {suite} for {name} from {mirror}")
-        _unpack(_command(bootstrap, name, suite, packages, mirror, fresh), fresh, say)
+        line = _command(bootstrap, name, suite, wanted.packages, mirror, fresh)
+        lacking = _unpack(line, mirror, fresh, say)
+        if lacking:
+            raise MirrorLacks(mirror, name, {suite: lacking})
         _finish(fresh)
         built = datetime.now(UTC).isoformat(timespec="seconds")
-        root = Root(path, name, suite, packages, mirror, built, recipe)
+        root = Root(path, name, suite, wanted.packages, mirror, built, _recipe(suite, wanted.packages))
         root.write_note(fresh)
         if path.exists():
             put_away(path)
@@ -134,7 +199,6 @@ def _command(
 ) -> list[str]:
     line = [
         bootstrap,
-        "--quiet",
         "--variant=extract",
         f"--architectures={name}",
         f"--include={','.join(packages)}",
@@ -153,26 +217,39 @@ def _command(
     return [*line, suite, str(to), mirror]
 
 
-def _unpack(line: Sequence[str], to: Path, say: Say) -> None:
-    for attempt in range(1, TRIES + 1):
+def _unpack(line: Sequence[str], mirror: str, to: Path, say: Say) -> tuple[str, ...]:
+    """Unpack the packages; returns the files that the mirror lacks, when that is why it failed."""
+    english = {**os.environ, "LC_ALL": "C.UTF-8", "LANGUAGE": ""}
+    attempt = 0
+    while True:
+        attempt += 1
         try:
             done = subprocess.run(  # noqa: S603 - mmdebstrap
                 line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                errors="replace", timeout=PATIENCE, check=False,
+                errors="replace", timeout=PATIENCE, check=False, env=english,
             )  # fmt: skip
             status, said = done.returncode, done.stdout
         except subprocess.TimeoutExpired:
             status, said = 124, f"not done after {PATIENCE:g} s"
         if status == 0:
-            return
+            return ()
         clear(to)
-        last = "\n".join(said.strip().splitlines()[-10:])
+        if lacking := missing_files(said, mirror):
+            return lacking  # a mirror takes longer than these pauses to become whole
+        last = _last_words(said)
         hopeless = any(text in said for text in _NEVER_BETTER)
         if hopeless or attempt == TRIES:
             tries = f"{attempt} tries" if attempt > 1 else "the first try"
             raise Unavailable(f"mmdebstrap failed with status {status} after {tries}:\n{last}")
         say(f"mmdebstrap failed with status {status}, trying again: {last}")
         time.sleep(PAUSE * attempt)
+
+
+def _last_words(said: str) -> str:
+    """The complaints, where there are some; apt's lists of packages say nothing."""
+    lines = said.strip().splitlines()
+    complaints = [line for line in lines if line.startswith(("E: ", "W: ", "Error: "))]
+    return "\n".join(line[:_LONGEST] for line in (complaints or lines)[-10:])
 
 
 def _finish(root: Path) -> None:

@@ -18,6 +18,7 @@ from mungos.lab.processors.architectures import Unavailable, architecture
 __all__ = [
     "NOTE",
     "Root",
+    "asked_at",
     "cache_folder",
     "clear",
     "find_root",
@@ -48,6 +49,7 @@ class Root:
         mirror: where they came from.
         built: when, as ISO 8601 in UTC.
         recipe: what it was built from, as a number that changes with it.
+        instead: why it is not of a newer release; empty when it is of the newest.
     """
 
     path: Path
@@ -57,6 +59,7 @@ class Root:
     mirror: str
     built: str
     recipe: str
+    instead: str = ""
 
     @property
     def name(self) -> str:
@@ -71,7 +74,9 @@ class Root:
     def write_note(self, folder: Path) -> None:
         """Put what is known into the root that stands in `folder`."""
         known = {**asdict(self), "path": None}
-        (folder / NOTE).write_text(json.dumps(known, indent=1) + "\n")
+        new = folder / f"{NOTE}.{os.getpid()}"
+        new.write_text(json.dumps(known, indent=1) + "\n")
+        new.rename(folder / NOTE)
 
 
 def cache_folder(environment: Mapping[str, str] = os.environ) -> Path:
@@ -91,7 +96,7 @@ def roots_folder() -> Path:
 def root_path(name: str, suite: str = "") -> Path:
     """Where the root of this architecture and suite (its newest when empty) is, or would be."""
     known = architecture(name)
-    suite = suite or known.suite
+    suite = suite or known.suites[0]
     if not suite.isascii() or not suite.replace("-", "").isalnum():
         raise Misuse(f"{suite!r} is no name of a Debian release")
     return roots_folder() / f"{suite}-{known.name}"
@@ -104,6 +109,14 @@ def read_root(folder: Path) -> Root | None:
         return Root(**{**known, "path": folder, "packages": tuple(known["packages"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def asked_at(root: Root) -> float:
+    """When the note in a root was written, in seconds since 1970; 0.0 when there is none."""
+    try:
+        return (root.path / NOTE).stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def roots() -> list[Root]:
@@ -120,11 +133,15 @@ def roots() -> list[Root]:
 
 
 def find_root(name: str) -> Root:
-    """The root of an architecture: of its own suite, else of any. Raises Unavailable when there is none."""
+    """The root of an architecture: of the newest of its suites that is there, else of any other suite.
+
+    Raises Unavailable when there is none.
+    """
     known = architecture(name)
-    root = read_root(root_path(name))
-    if root is not None:
-        return root
+    for suite in known.suites:
+        root = read_root(root_path(name, suite))
+        if root is not None:
+            return root
     for other in roots():
         if other.architecture == known.name:
             return other

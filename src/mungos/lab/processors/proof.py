@@ -109,7 +109,7 @@ def _key(root: Root, emulator: str | None) -> list[object]:
     """What a proof holds for: another root, emulator or kernel wants one of its own."""
     about = os.stat(emulator) if emulator else None
     program = [emulator, about.st_size, about.st_mtime_ns] if about else []
-    return [root.built, root.recipe, str(root.path), host.release(), host.machine(), *program]
+    return [root.built, root.recipe, root.suite, str(root.path), host.release(), host.machine(), *program]
 
 
 def platform(name: str) -> Platform:
@@ -149,6 +149,7 @@ def prove(root: Root) -> Platform:
         emulator=_version(emulator),
         factor=factor,
         kernel=str(there["kernel"]),
+        suite=root.suite,
     )
     _write(root, emulator, proven, there, here)
     return proven
@@ -172,7 +173,7 @@ def _compare(known: Architecture, there: dict[str, object]) -> None:
             raise Unavailable(f"this is no {known.name}: its {named} is {there.get(what)!r}, not {wanted!r}")
 
 
-_FIELDS = ("processor", "machine", "byte_order", "word_size", "emulator", "factor", "kernel")
+_FIELDS = ("processor", "machine", "byte_order", "word_size", "emulator", "factor", "kernel", "suite")
 
 
 def _write(

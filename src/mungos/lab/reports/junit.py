@@ -60,6 +60,7 @@ def _suite(run: Record) -> tuple[dict[str, int], float, str]:
         "attempts": str(len(run.attempts)),
         "processor": platform.processor,
         "machine": f"{platform.machine}, {platform.word_size} bits, {platform.byte_order}-endian",
+        "root": f"Debian {platform.suite}" if platform.suite else "none",
         "emulator": platform.emulator or "none",
         "kernel": platform.kernel,
         "mungos": run.version,

@@ -75,13 +75,14 @@ def _matrix(runs: Sequence[Record]) -> str:
         cells = [
             f'<a href="#run-{index}">{text(platform.processor)}</a>',
             text(f"{platform.byte_order}-endian, {platform.word_size} bits"),
+            text(f"Debian {platform.suite}" if platform.suite else "no root"),
             text(platform.emulator or "no emulator"),
             f'<span class="word {_kind(run.verdict)}">{text(run.verdict.value)}</span>',
             text(duration(took(run))),
             text(found),
         ]
         rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
-    heads = ["processor", "proven there", "emulator", "verdict", "took", "first finding"]
+    heads = ["processor", "proven there", "root", "emulator", "verdict", "took", "first finding"]
     return (
         f'<section class="card matrix"><h2>{text(name_of(runs[0]))}</h2><p class="hint">on '
         f"{count(len(runs), 'processor')}</p>{table(heads, rows)}</section>"
@@ -128,6 +129,8 @@ def _hero(run: Record) -> str:
     stats.append(
         ("processor", f"{platform.processor}, {platform.byte_order}-endian, {platform.word_size} bits")
     )
+    if platform.suite:
+        stats.append(("root", f"Debian {platform.suite}"))
     if platform.emulator:
         stats.append(("emulated by", f"{platform.emulator}, {platform.factor:.1f} times slower"))
     if last is not None and last.isolation:

@@ -42,6 +42,7 @@ def about(run: Record) -> str:
         ("network", order.network if order.isolated else "the machine's"),
         ("processor", f"{platform.processor} ({platform.machine})"),
         ("proven there", f"{platform.byte_order}-endian, pointers of {platform.word_size} bits"),
+        ("root", f"Debian {platform.suite}" if platform.suite else "none"),
         ("emulator", platform.emulator or "none"),
         (
             "slower by",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mungos.lab.record import Attempt, Finding, Record
-from mungos.lab.reports.wording import command_line, count, duration, headline, tail_may_be_lost
+from mungos.lab.reports.wording import command_line, count, duration, headline, on_which, tail_may_be_lost
 from mungos.lab.verdicts import Verdict
 
 __all__ = ["LAST_LINES", "LOST_TAIL", "explanation", "finding_lines"]
@@ -30,9 +30,7 @@ def explanation(run: Record) -> str:
 def _explanation(run: Record) -> Iterator[str]:
     yield headline(run)
     yield f"command: {command_line(run.order.command)}"
-    yield f"processor: {run.platform.processor}" + (
-        f", {run.platform.emulator}" if run.platform.emulator else ""
-    )
+    yield f"processor: {on_which(run.platform)}"
     for index, attempt in enumerate(run.attempts, 1):
         if len(run.attempts) > 1:
             yield ""

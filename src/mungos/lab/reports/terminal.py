@@ -29,6 +29,7 @@ from mungos.lab.reports.wording import (
     duration,
     headline,
     name_of,
+    on_which,
     percent,
     tail_may_be_lost,
     took,
@@ -103,9 +104,7 @@ def print_report(run: Record, console: Console | None = None) -> None:
         console: standard error when None.
     """
     console = console or console_for()
-    where = (
-        "" if run.order.processor == "native" else f" on {run.platform.processor} ({run.platform.emulator})"
-    )
+    where = "" if run.order.processor == "native" else f" on {on_which(run.platform)}"
     console.print()
     console.print(_text(f"mungos lab{where}: {headline(run)}", STYLES[run.verdict], console), soft_wrap=True)
     console.print(_text(f"  {command_line(run.order.command)}", "dim", console), soft_wrap=True)
@@ -138,6 +137,7 @@ def print_matrix(runs: Sequence[Record], console: Console | None = None) -> None
     console = console or console_for()
     table = simple_table(
         "processor",
+        "Debian",
         "byte order",
         "bits",
         "slower by",
@@ -154,6 +154,7 @@ def print_matrix(runs: Sequence[Record], console: Console | None = None) -> None
             _text(
                 platform.processor if run.order.processor == "native" else run.order.processor, "", console
             ),
+            _text(platform.suite, "", console),
             platform.byte_order,
             str(platform.word_size),
             f"{platform.factor:.1f}" if platform.factor != 1 else "",

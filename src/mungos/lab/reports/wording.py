@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from mungos.lab.record import Attempt, Record
+from mungos.lab.record import Attempt, Platform, Record
 from mungos.lab.verdicts import Verdict
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "duration",
     "headline",
     "name_of",
+    "on_which",
     "percent",
     "quoted",
     "signal_name",
@@ -40,6 +41,13 @@ def duration(seconds: float | None) -> str:
     if whole < 48 * 3600:
         return f"{whole // 3600} h" + (f" {whole % 3600 // 60} min" if whole % 3600 >= 60 else "")
     return f"{whole // 86400} days" + (f" {whole % 86400 // 3600} h" if whole % 86400 >= 3600 else "")
+
+
+def on_which(platform: Platform) -> str:
+    """A processor, the Debian release of its root, and its emulator: `s390x (Debian bookworm, qemu-…)`."""
+    about = [f"Debian {platform.suite}"] if platform.suite else []
+    about += [platform.emulator] if platform.emulator else []
+    return platform.processor + (f" ({', '.join(about)})" if about else "")
 
 
 def amount(size: int | None) -> str:
