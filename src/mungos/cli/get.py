@@ -16,6 +16,7 @@ from mungos.cli.trusting import ClientTLS, client_options, target, trust
 from mungos.errors import Misuse
 from mungos.http import ClientSession, Data, EndOfMessage, InformationalResponse, Response
 from mungos.http.attach import ClientConnection, connect
+from mungos.own_files import open_to_write
 from mungos.printable import printable
 
 __all__ = ["get"]
@@ -205,6 +206,6 @@ def _field(text: str) -> tuple[str, str]:
 
 def _opened(path: Path) -> int:
     try:
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        return open_to_write(os.fspath(path))
     except OSError as error:
         raise NotStarted(f"can't write {path}: {error.strerror}") from None

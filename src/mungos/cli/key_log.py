@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
 import click
 
 from mungos.cli.statuses import NotStarted
+from mungos.own_files import open_to_append
 
 __all__ = ["KeyLog"]
-
-_PRIVATE = 0o600
 
 
 class KeyLog:
     """Takes the lines of the key log; each stands in the file before the handshake goes on.
 
     Args:
-        path: appended to. A regular file is made readable for its owner alone.
+        path: appended to; ours, no link and no other name of a file. It is made readable for its owner alone.
     """
 
     def __init__(self, path: Path) -> None:
@@ -32,18 +30,11 @@ class KeyLog:
         Raises NotStarted.
         """
         try:
-            descriptor = os.open(
-                self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOCTTY, _PRIVATE
-            )
+            descriptor = open_to_append(os.fspath(self._path))
         except OSError as error:
             raise NotStarted(f"can't write {self._path}: {error.strerror}") from None
         self._descriptor = descriptor
         click.get_current_context().call_on_close(self.close)
-        try:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                os.fchmod(descriptor, _PRIVATE)
-        except OSError as error:
-            raise NotStarted(f"can't keep others from reading {self._path}: {error.strerror}") from None
         _warn(f"--tls-keylog: session keys are written to {self._path}: who reads it reads the traffic")
 
     def close(self) -> None:

@@ -62,6 +62,7 @@ class Request:
         "idle_ok",
         "json",
         "junit",
+        "locals",
         "name",
         "network",
         "no_history",
@@ -83,6 +84,7 @@ class Request:
     idle_ok: bool
     json: str
     junit: str
+    locals: bool
     name: str
     network: str
     no_history: bool
@@ -179,6 +181,13 @@ OPTIONS = (
     Option(("--json",), "json", "text", "", "Write all that is known as JSON.", metavar="FILE"),
     Option(("--junit",), "junit", "text", "", "Write JUnit XML.", metavar="FILE"),
     Option(("--html",), "html", "text", "", "Write one page, complete in itself.", metavar="FILE"),
+    Option(
+        ("--locals",),
+        "locals",
+        "flag",
+        False,
+        "Reports show the values of variables in its stacks: whoever reads them reads its passwords.",
+    ),
     Option(
         ("--history",),
         "history",

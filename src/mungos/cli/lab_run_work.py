@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mungos.cli.lab_run_paper import Paper
     from mungos.lab.record import Record
     from mungos.lab.watch.passing import Passage
+    from mungos.lab.watch.workspace import Workspace
 
 __all__ = ["Unusable", "work"]
 
@@ -50,17 +51,30 @@ def work(request: Request) -> int:
     _check_files([request.json, request.junit, request.html])
     orders = [_order(request, name) for name in _processors(request.arch)]
 
-    from mungos.lab.watch import Stopped, run  # not before all that can be refused was
+    from mungos.lab.watch.workspace import Workspace  # not before all that can be refused was
 
     gc.freeze()
     gc.enable()
+    workspace = Workspace()
+    try:
+        return _run(request, orders, history, workspace)
+    finally:
+        _say_rest(workspace.remove())
+
+
+def _run(request: Request, orders: list[Order], history: str, workspace: Workspace) -> int:
+    from mungos.lab.watch import Stopped, run  # as above
+    from mungos.lab.watch.run import with_rest  # it was imported by the line before
+
     runs: list[Record] = []
     for order in orders:
+        if runs:
+            runs[-1] = with_rest(runs[-1], _say_rest(workspace.remove()))
         if len(orders) > 1 and not request.quiet:
             _say(f"mungos lab: on {order.processor}:\n")
         passage = None if request.quiet else _passage(request, order)
         try:
-            record = run(order, None, passage)
+            record = run(order, None, passage, workspace)
         except Stopped as error:
             _end(passage)
             _say(f"mungos lab: {error}; what it ran was ended\n")
@@ -83,6 +97,11 @@ def work(request: Request) -> int:
         print_matrix(runs, console_for(paper))
         _say(paper.getvalue())
     kept = _keep(request, history, runs)
+    # Whatever becomes of that, what was found out has been told.
+    rest = _say_rest(workspace.remove())
+    if rest:
+        runs[-1] = with_rest(runs[-1], rest)
+        kept = max(kept, _write(request, runs))
     return next((record.exit_status for record in runs if record.exit_status), kept)
 
 
@@ -156,6 +175,7 @@ def _order(request: Request, processor: str) -> Order:
         retries=request.retries,
         processor=processor,
         factor=factor,
+        locals=request.locals,
     )
 
 
@@ -216,6 +236,12 @@ def _keep(request: Request, history: str, runs: list[Record]) -> int:
         except Unwritable as error:
             _say(f"mungos lab: {error}\n")
             status = 2
+    return max(status, _write(request, runs))
+
+
+def _write(request: Request, runs: list[Record]) -> int:
+    """Write the reports; 0, or 2 when one of them could not be written after all."""
+    status = 0
     if request.json or request.junit or request.html:
         from mungos.lab.reports.rendering import write_reports
         from mungos.lab.reports.report_files import UnwritableReport
@@ -226,6 +252,14 @@ def _keep(request: Request, history: str, runs: list[Record]) -> int:
             _say(f"mungos lab: {error}\n")
             status = 2
     return status
+
+
+def _say_rest(rest: str) -> str:
+    if rest:
+        from mungos.printable import printable  # next to nobody leaves anything
+
+        _say(f"mungos lab: {printable(rest)}\n")
+    return rest
 
 
 def _paper() -> Paper:

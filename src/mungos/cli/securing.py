@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from mungos.cli.explaining import day_text
 from mungos.cli.negotiating import HANDSHAKE_OPTIONS, bundled, handshake, read_credential, set_up_failure
 from mungos.cli.statuses import NotStarted
 from mungos.errors import Misuse, ProtocolError
+from mungos.own_files import write_whole
 from mungos.printable import printable
 from mungos.tls import Credential, ExternalPsk, ServerConfig, TicketKeys, select
 from mungos.url import URL
@@ -202,7 +204,7 @@ def secured(urls: list[URL], options: ServerTLS, say: Callable[[str], None]) -> 
         agreed.keylog.open()
     if options.save_cert is not None:
         try:
-            options.save_cert.write_bytes(config.credentials[0].chain)
+            write_whole(os.fspath(options.save_cert), config.credentials[0].chain, 0o666)
         except OSError as error:
             raise NotStarted(f"can't write {options.save_cert}: {error.strerror}") from None
     return Secured(options, config)

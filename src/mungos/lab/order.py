@@ -27,9 +27,10 @@ class Order:
         grace: seconds between SIGTERM and SIGKILL when it has to be ended.
         retries: how often a run that did not pass is tried again; it can become flaky, never passed.
         directory: where it runs; None for the current one.
-        environment: all of its environment; None for that of the lab.
+        environment: all of its environment; None for that of the lab, and in a record, which keeps none.
         processor: "native" or a Debian architecture that `mungos lab arch add` has built.
         factor: by how much deadline and stall are stretched (measured, for an emulated processor).
+        locals: the record keeps the values of variables and arguments in its stacks: passwords, too.
     """
 
     command: tuple[str, ...]
@@ -46,3 +47,4 @@ class Order:
     environment: Mapping[str, str] | None = None
     processor: str = "native"
     factor: float = 1.0
+    locals: bool = False

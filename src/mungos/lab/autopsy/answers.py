@@ -14,10 +14,13 @@ from mungos.lab.autopsy.proc import stat_of
 from mungos.lab.autopsy.python_stacks import from_faulthandler
 from mungos.lab.facts import MungosFacts, Stack
 
-__all__ = ["Account", "send"]
+__all__ = ["Account", "directory_of", "folder_of", "send"]
 
 VARIABLE = b"MUNGOS_LAB="
 ANSWER_LIMIT = 4 << 20  # bytes of one file
+MOST_LINES = 4000  # of one kind in an account
+LINE_SHOWN = 2000  # characters
+MOST_STEPS = 100  # of a path
 
 
 class Account:
@@ -26,17 +29,17 @@ class Account:
     Args:
         pid, inner: the process, as we see it and as it sees itself.
         started: when, so that no other with its number is signalled.
-        directory: of its own root, as its environment names it.
+        folder: descriptor of the directory in which it answers.
     """
 
-    def __init__(self, pid: int, inner: int, started: int, directory: str) -> None:
+    def __init__(self, pid: int, inner: int, started: int, folder: int) -> None:
         self.pid = pid
         self._inner = inner
         self._started = started
-        base = f"/proc/{pid}/root{directory}/{inner}"
-        self._json, self._stacks = f"{base}.json", f"{base}.stacks"
-        self._before = _identity(self._json)
-        self._size = _size(self._stacks)
+        self._folder = folder
+        self._json, self._stacks = f"{inner}.json", f"{inner}.stacks"
+        self._before = _identity(self._json, folder)
+        self._size = _size(self._stacks, folder)
         self._text = b""
 
     def ask(self) -> bool:
@@ -45,9 +48,9 @@ class Account:
 
     def answered(self) -> bool:
         """Whether the account is there and new."""
-        if _identity(self._json) == self._before:
+        if _identity(self._json, self._folder) == self._before:
             return False
-        self._text = _content(self._json, 0)
+        self._text = _content(self._json, self._folder, 0)
         return bool(self._text)
 
     def facts(self) -> MungosFacts | None:
@@ -70,7 +73,7 @@ class Account:
         Args:
             threads: inner thread number to outer number and name.
         """
-        text = _content(self._stacks, self._size).decode("utf-8", "replace")
+        text = _content(self._stacks, self._folder, self._size).decode("utf-8", "replace")
         known: dict[int, tuple[int, str]] = {}
         listed = self._parsed().get("threads")
         for each in listed if isinstance(listed, list) else ():
@@ -89,7 +92,7 @@ class Account:
         return found
 
     def _parsed(self) -> dict[str, object]:
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             parsed = json.loads(self._text)
             if isinstance(parsed, dict):
                 return parsed
@@ -123,36 +126,68 @@ def send(pid: int, started: int, number: int) -> bool:
     return True
 
 
-def _lines(found: object) -> tuple[str, ...]:
-    return tuple(str(line) for line in found) if isinstance(found, list) else ()
+def folder_of(pid: int, directory: str) -> int:
+    """A descriptor of a directory in a process's own root; -1 when there is none, or a link on the way to it.
 
-
-def _identity(path: str) -> tuple[int, int] | None:
+    Args:
+        pid: the process.
+        directory: a full path, as its environment names it.
+    """
+    way = directory.strip("/").split("/")
+    if len(way) > MOST_STEPS or ".." in way:
+        return -1
     try:
-        found = os.lstat(path)
+        found = os.open(f"/proc/{pid}/root", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return -1
+    for name in way:
+        try:
+            step = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=found)
+        except OSError:
+            step = -1
+        os.close(found)
+        if step < 0:
+            return -1
+        found = step
+    return found
+
+
+def _lines(found: object) -> tuple[str, ...]:
+    lines = found[:MOST_LINES] if isinstance(found, list) else ()
+    return tuple(str(line)[:LINE_SHOWN] for line in lines)
+
+
+def _identity(name: str, folder: int) -> tuple[int, int] | None:
+    try:
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
     except OSError:
         return None
     return found.st_ino, found.st_mtime_ns
 
 
-def _size(path: str) -> int:
+def _size(name: str, folder: int) -> int:
     try:
-        return os.lstat(path).st_size
+        return os.stat(name, dir_fd=folder, follow_symlinks=False).st_size
     except OSError:
         return 0
 
 
-def _content(path: str, start: int) -> bytes:
+def _content(name: str, folder: int, start: int) -> bytes:
     """A regular file from `start` on; the examined program may have put anything there."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        # To open a device may already do something: it is seen to be none before.
+        handle = os.open(name, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
     except OSError:
         return b""
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
             return b""
-        return os.pread(descriptor, ANSWER_LIMIT, start)
+        descriptor = os.open(f"/proc/self/fd/{handle}", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            return os.pread(descriptor, ANSWER_LIMIT, start)
+        finally:
+            os.close(descriptor)
     except OSError:
         return b""
     finally:
-        os.close(descriptor)
+        os.close(handle)

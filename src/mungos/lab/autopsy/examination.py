@@ -8,7 +8,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mungos.lab.autopsy.answers import Account, send
+from mungos.lab.autopsy.answers import Account, folder_of, send
 from mungos.lab.autopsy.borrowing import Lender
 from mungos.lab.autopsy.descriptors import Surroundings, describe_all
 from mungos.lab.autopsy.holders import Holders, entries_of
@@ -41,7 +41,15 @@ DUMP_PAUSE = 0.05  # seconds for processes to print their own stacks
 _SOURCELESS = "no stacks: py-spy is not installed"
 
 
-def examine(roots: Sequence[int], *, at: float, init: str, own: frozenset[int], budget: float) -> Autopsy:
+def examine(
+    roots: Sequence[int],
+    *,
+    at: float,
+    init: str,
+    own: frozenset[int],
+    budget: float,
+    workspace: tuple[str, int] | None = None,
+) -> Autopsy:
     """Examine the trees below some processes. Nothing is changed in them, and nothing of ours is left.
 
     Args:
@@ -50,14 +58,19 @@ def examine(roots: Sequence[int], *, at: float, init: str, own: frozenset[int], 
         init: who is process 1 of their namespace, for the record.
         own: the lab's helpers; they are left out, what stands below them is not.
         budget: seconds that it may take; what comes late is left out and `missing` says so.
+        workspace: path and descriptor of the directory in which programs tell of themselves. What names
+            another one is not asked: who runs could have mounted there what never answers. None: any
+            directory that a process names.
     """
-    return _Examination(roots, own, budget).run(at, init)
+    return _Examination(roots, own, budget, workspace).run(at, init)
 
 
 class _Examination:
     """One autopsy, step by step: the files first, then what disturbs, least first."""
 
-    def __init__(self, roots: Sequence[int], own: frozenset[int], budget: float) -> None:
+    def __init__(
+        self, roots: Sequence[int], own: frozenset[int], budget: float, workspace: tuple[str, int] | None
+    ) -> None:
         self.begin = time.monotonic()
         self.until = self.begin + budget
         self.files_until = self.begin + budget * 0.9  # without them nothing can be judged; stacks are extra
@@ -68,6 +81,8 @@ class _Examination:
         self.processes: dict[int, Process] = {}
         self.networks: dict[str, Network] = {}
         self.peers: dict[int, Peer] = {}
+        self.workspace = workspace
+        self.folders: list[int] = []  # opened here
 
     def run(self, at: float, init: str) -> Autopsy:
         """All of it."""
@@ -90,7 +105,11 @@ class _Examination:
             self.processes[subject.pid] = self._process(subject, holders, relatives, locks, orphaned, zombies)
         self._second_look()
         self._real_timers_of_all()
-        self._question()
+        try:
+            self._question()
+        finally:
+            for each in self.folders:
+                os.close(each)
         return Autopsy(
             at=at,
             took=time.monotonic() - self.begin,
@@ -308,7 +327,11 @@ class _Examination:
         questions: list[Question] = []
         for each in alive:
             if each.lab_directory and each.language == "python" and signal.SIGURG in each.signals.caught:
-                account = Account(each.pid, each.inner[-1], each.stat.started, each.lab_directory)
+                folder = self._folder(each)
+                if folder < 0:
+                    each.missing.append("its own account: the directory that it names for it is not used")
+                    continue
+                account = Account(each.pid, each.inner[-1], each.stat.started, folder)
                 accounts[each.pid] = account
                 patience = PATIENCE if each.guest is None else PATIENCE_EMULATED
                 questions.append(Question(account.ask, account.answered, patience, spies.get(each.pid)))
@@ -329,6 +352,15 @@ class _Examination:
                 each.missing.append("whether alarm() or setitimer() runs: /proc does not show it")
             if each.guest is not None and not process.stacks:
                 each.missing.append("the guest's stacks: its emulator does not show them")
+
+    def _folder(self, subject: Subject) -> int:
+        if self.workspace is not None:
+            path, folder = self.workspace
+            return folder if path == subject.lab_directory else -1
+        found = folder_of(subject.pid, subject.lab_directory)
+        if found >= 0:
+            self.folders.append(found)
+        return found
 
     def _spies(self, subjects: Sequence[Subject]) -> dict[int, Command]:
         program = py_spy() if subjects else None

@@ -17,6 +17,8 @@ __all__ = ["from_faulthandler", "from_py_spy", "py_spy"]
 MOST_FRAMES = 100
 MOST_LOCALS = 20
 LOCAL_SHOWN = 120  # characters
+NAME_SHOWN = 4096  # characters: a program gives its code what names and files it likes
+MOST_STACKS = 1024
 _THREAD = re.compile(r"(?:Current thread|Thread) (0x[0-9a-f]+)(?: \[(.*?)\])? \(most recent call first\):")
 _FRAME = re.compile(r'  File "(.*)", line (\d+|\?\?\?) in (.*)')
 
@@ -39,18 +41,19 @@ def from_py_spy(data: bytes, threads: Mapping[int, tuple[int, str]]) -> tuple[St
     """
     try:
         parsed = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return ()
     outer = {number for number, _ in threads.values()}
     stacks = []
-    for each in parsed if isinstance(parsed, list) else ():
+    for each in parsed[:MOST_STACKS] if isinstance(parsed, list) else ():
         if not isinstance(each, dict) or not isinstance(each.get("frames"), list):
             continue
         number = each.get("os_thread_id") or 0
         if number not in outer:
             number = threads[number][0] if number in threads else 0
         frames = tuple(_frame(frame) for frame in each["frames"][:MOST_FRAMES] if isinstance(frame, dict))
-        stacks.append(Stack(number, str(each.get("thread_name") or ""), "python", "py-spy", frames))
+        name = str(each.get("thread_name") or "")[:NAME_SHOWN]
+        stacks.append(Stack(number, name, "python", "py-spy", frames))
     return tuple(stacks)
 
 
@@ -59,11 +62,11 @@ def _frame(frame: dict[str, object]) -> Frame:
     found = frame.get("locals")
     for each in found[:MOST_LOCALS] if isinstance(found, list) else ():
         if isinstance(each, dict) and each.get("repr") is not None:
-            shown.append((str(each.get("name")), str(each["repr"])[:LOCAL_SHOWN]))
+            shown.append((str(each.get("name"))[:NAME_SHOWN], str(each["repr"])[:LOCAL_SHOWN]))
     line = frame.get("line")
     return Frame(
-        str(frame.get("name")),
-        str(frame.get("filename")),
+        str(frame.get("name"))[:NAME_SHOWN],
+        str(frame.get("filename"))[:NAME_SHOWN],
         line if isinstance(line, int) and line > 0 else None,
         tuple(shown),
     )

@@ -37,10 +37,18 @@ class Locks:
 @lru_cache(maxsize=64)
 def _content(path: str, _changed: int) -> str:
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        # What a frame calls its file may by now be anything, also what blocks who opens it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOCTTY | os.O_NONBLOCK)
     except OSError:
         return ""
+    with open(descriptor, "rb") as file:
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return ""
+            data = file.read(MAX_SOURCE + 1)
+        except OSError:
+            return ""
+    return data.decode("utf-8", "replace") if len(data) <= MAX_SOURCE else ""
 
 
 def _text(path: str) -> str:
@@ -58,7 +66,7 @@ def _text(path: str) -> str:
 def _parsed(text: str) -> ast.Module | None:
     try:
         return ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mungos.lab.findings.contract import Case
     from mungos.lab.record import Finding
 
-__all__ = ["dissect", "reading_meanwhile", "reason", "warm_up"]
+__all__ = ["dissect", "reading_meanwhile", "reason", "warm_up", "without_values"]
 
 BUDGET = 0.7  # seconds for the autopsy of native programs, from the clock that ran out
 BUDGET_EMULATED = 10.0
@@ -30,7 +30,14 @@ def warm_up() -> None:
 
 
 def dissect(
-    root: int, *, at: float, late: float, init: str, own: frozenset[int], emulated: bool
+    root: int,
+    *,
+    at: float,
+    late: float,
+    init: str,
+    own: frozenset[int],
+    emulated: bool,
+    workspace: tuple[str, int] | None = None,
 ) -> tuple[Autopsy | None, str]:
     """Examine the tree below `root`, before anything in it is ended.
 
@@ -41,6 +48,7 @@ def dissect(
         init: who is process 1.
         own: processes of the lab, which are left out.
         emulated: it may take longer.
+        workspace: path and descriptor of the run's own directory, for `examine`.
 
     Returns:
         The autopsy, and what went wrong with it.
@@ -50,7 +58,8 @@ def dissect(
 
         budget = BUDGET_EMULATED if emulated else max(BUDGET - late, LEAST_BUDGET)
         with _ahead():
-            return examine([root], at=at, init=init, own=own, budget=budget), ""
+            found = examine([root], at=at, init=init, own=own, budget=budget, workspace=workspace)
+            return found, ""
     except Exception as error:  # noqa: BLE001 - the verdict stands without it, and the tree has still to be ended
         return None, f"the autopsy failed: {type(error).__name__}: {error}"
 
@@ -81,6 +90,28 @@ def reason(case: Case) -> tuple[tuple[Finding, ...], str]:
         return explain(case), ""
     except Exception as error:  # noqa: BLE001 - the facts and the verdict stand without it
         return (), f"the findings failed: {type(error).__name__}: {error}"
+
+
+def without_values(autopsy: Autopsy) -> Autopsy:
+    """The same without the values of variables and arguments.
+
+    Rules tell objects apart by them; and any of them may be a password.
+    """
+    from dataclasses import replace  # noqa: PLC0415 - a run that passes needs none
+
+    return replace(
+        autopsy,
+        processes=tuple(
+            replace(
+                process,
+                stacks=tuple(
+                    replace(stack, frames=tuple(replace(frame, locals=()) for frame in stack.frames))
+                    for stack in process.stacks
+                ),
+            )
+            for process in autopsy.processes
+        ),
+    )
 
 
 @contextlib.contextmanager

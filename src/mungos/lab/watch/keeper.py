@@ -33,6 +33,7 @@ from mungos.lab.watch.namespaces import (
 )
 from mungos.lab.watch.plan import Plan
 from mungos.lab.watch.tree import below, send
+from mungos.lab.watch.workspace import remove_workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -57,8 +58,9 @@ def main(descriptor: int) -> NoReturn:
         descriptor: of a file with the packed `Plan`, from its beginning.
     """
     plan = Plan.unpack(os.pread(descriptor, os.fstat(descriptor).st_size, 0))
-    _close_all_but({0, 1, 2, *plan.streams, plan.status, plan.lifeline})
-    os.set_inheritable(plan.status, False)
+    _close_all_but({0, 1, 2, *plan.streams, plan.status, plan.lifeline, plan.folder, plan.place})
+    for each in (plan.status, plan.folder, plan.place):
+        os.set_inheritable(each, False)
     set_name(b"mungos-keeper")
     guard = 0
     try:
@@ -114,7 +116,7 @@ def _keep(plan: Plan, guard: int) -> NoReturn:
         # A fork of the lab may hold the other end of the lifeline: another parent says it as well.
         if plan.lifeline in found or os.getppid() != plan.lab:
             _end_all(plan, guard)
-            _remove(plan.workspace)
+            remove_workspace(plan.place, plan.folder, os.fsdecode(plan.workspace))
             os._exit(0)
     _, status, usage = os.wait4(guard, 0)
     if plan.pid1:
@@ -156,19 +158,6 @@ def _end_below() -> None:
         except ChildProcessError:
             return
         time.sleep(_ROUND)
-
-
-def _remove(directory: bytes) -> None:
-    try:
-        with os.scandir(directory) as entries:
-            for each in entries:
-                if each.is_dir(follow_symlinks=False):
-                    _remove(each.path)
-                else:
-                    os.unlink(each.path)
-        os.rmdir(directory)
-    except OSError:  # gone, or not ours: there is nobody to tell
-        pass
 
 
 def _be_guard(plan: Plan, ready: int) -> NoReturn:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 
 from mungos.lab.watch.plan import Plan
+from mungos.lab.watch.workspace import Workspace
 
 __all__ = ["Running", "launch"]
 
@@ -105,7 +106,7 @@ class Running:
 
 
 def launch(
-    command: tuple[str, ...], environment: Mapping[str, str], directory: str | None, workspace: str, *,
+    command: tuple[str, ...], environment: Mapping[str, str], directory: str | None, workspace: Workspace, *,
     isolated: bool, private: bool, pid1: bool, terminal: bool,
 ) -> Running:  # fmt: skip
     """Execute a keeper that will start this.
@@ -152,12 +153,17 @@ def launch(
             theirs_of_streams = (nothing, ends[0], ends[1])
         for each in streams.values():
             os.set_blocking(each, False)
+        folder = os.dup(workspace.folder)
+        theirs.append(folder)
+        place = os.dup(workspace.place)
+        theirs.append(place)
         plan = Plan(
             [os.fsencode(each) for each in command],
             {os.fsencode(name): os.fsencode(value) for name, value in environment.items()},
             None if directory is None else os.fsencode(directory),
             isolated=isolated, private=private, pid1=pid1, terminal=terminal, streams=theirs_of_streams,
-            status=status_end, lifeline=lifeline_end, lab=os.getpid(), workspace=os.fsencode(workspace),
+            status=status_end, lifeline=lifeline_end, lab=os.getpid(),
+            workspace=os.fsencode(workspace.path), folder=folder, place=place,
         )  # fmt: skip
         paper = os.memfd_create("plan")
         theirs.append(paper)

@@ -22,18 +22,19 @@ class Plan:
         status: descriptor for the keeper's lines.
         lifeline: descriptor that ends when the lab does.
         lab: process number of the lab.
-        workspace: the run's own directory, to be removed when the lab could not do it.
+        workspace: path of the run's own directory, to be removed when the lab could not do it.
+        folder, place: descriptors of it, and of the directory in which it stands.
     """
 
     __slots__ = (
-        "command", "directory", "environment", "isolated", "lab", "lifeline", "pid1", "private", "status",
-        "streams", "terminal", "workspace",
+        "command", "directory", "environment", "folder", "isolated", "lab", "lifeline", "pid1", "place",
+        "private", "status", "streams", "terminal", "workspace",
     )  # fmt: skip
 
     def __init__(
         self, command: list[bytes], environment: dict[bytes, bytes], directory: bytes | None, *,
         isolated: bool, private: bool, pid1: bool, terminal: bool, streams: tuple[int, int, int],
-        status: int, lifeline: int, lab: int, workspace: bytes,
+        status: int, lifeline: int, lab: int, workspace: bytes, folder: int, place: int,
     ) -> None:  # fmt: skip
         self.command = command
         self.environment = environment
@@ -47,6 +48,8 @@ class Plan:
         self.lifeline = lifeline
         self.lab = lab
         self.workspace = workspace
+        self.folder = folder
+        self.place = place
 
     def pack(self) -> bytes:
         """As bytes that the same interpreter reads."""

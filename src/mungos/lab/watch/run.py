@@ -13,12 +13,13 @@ from mungos.lab.record import Attempt, Line, Platform, Record
 from mungos.lab.verdicts import Verdict, exit_status
 from mungos.lab.watch.stopping import Stopped, StopSignals
 from mungos.lab.watch.watching import attempt
+from mungos.lab.watch.workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mungos.lab.watch.passing import Passage
 
-__all__ = ["run"]
+__all__ = ["run", "with_rest"]
 
 _DEBIAN_NAMES = {  # of os.uname().machine
     "x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf", "i686": "i386", "ppc64le": "ppc64el",
@@ -27,7 +28,10 @@ _DEBIAN_NAMES = {  # of os.uname().machine
 
 
 def run(
-    order: Order, on_line: Callable[[Line], None] | None = None, passage: Passage | None = None
+    order: Order,
+    on_line: Callable[[Line], None] | None = None,
+    passage: Passage | None = None,
+    workspace: Workspace | None = None,
 ) -> Record:
     """Run a command under watch; when this returns or raises, nothing of it is left.
 
@@ -35,9 +39,12 @@ def run(
         order: the command, its clocks and surroundings.
         on_line: gets every line of output as it comes. It must not wait: the clocks stand still meanwhile.
         passage: passes the output on as bytes, and never waits.
+        workspace: where the command gets its directory. The last one is then the caller's to remove, when
+            what must not wait for that is done; else it is removed here.
 
     Returns:
-        The record. A command that can't be started is a verdict, too, and `Attempt.problem` says why.
+        The record. A command that can't be started is a verdict, too, and `Attempt.problem` says why; it
+        also says what is left of a directory. Of the order, its environment is not kept.
 
     Raises:
         Stopped: SIGINT, SIGTERM or SIGHUP came, and the tree was ended. It is a SystemExit with 128 + N.
@@ -55,17 +62,15 @@ def run(
     if not command or (order.pid1 and not order.isolated):
         why = "process 1 needs a namespace of its own" if command else "there is no command"
         return _record(order, started, [_not_started(order, why)], platform)
-    workspace = _make_directory()
+    own = workspace if workspace is not None else Workspace()
     environment = dict(os.environ if order.environment is None else order.environment)
-    environment["MUNGOS_LAB"] = workspace
     attempts: list[Attempt] = []
     try:
         with StopSignals() as stops:
             while True:
+                environment["MUNGOS_LAB"] = own.make()
                 attempts.append(
-                    attempt(
-                        order, command, environment, workspace, on_line=on_line, passage=passage, stops=stops
-                    )
+                    attempt(order, command, environment, own, on_line=on_line, passage=passage, stops=stops)
                 )
                 if stops.number:
                     raise Stopped(stops.number)
@@ -74,14 +79,40 @@ def run(
                     or len(attempts) > order.retries
                 ):
                     break
-                _clear(workspace)
+                attempts[-1] = _with_rest(attempts[-1], own.remove())
     finally:
-        _clear(workspace)
-        os.rmdir(workspace)
+        rest = own.remove() if workspace is None else ""
+    attempts[-1] = _with_rest(attempts[-1], rest)
     return _record(order, started, attempts, platform)
 
 
+def with_rest(record: Record, rest: str) -> Record:
+    """The record, and what is left of its last attempt's directory.
+
+    Args:
+        record: of a run.
+        rest: as `Workspace.remove` says it.
+    """
+    if not rest:
+        return record
+    from dataclasses import replace  # noqa: PLC0415 - next to nobody leaves anything
+
+    return replace(record, attempts=(*record.attempts[:-1], _with_rest(record.attempts[-1], rest)))
+
+
+def _with_rest(found: Attempt, rest: str) -> Attempt:
+    if not rest:
+        return found
+    from dataclasses import replace  # noqa: PLC0415 - as above
+
+    return replace(found, problem="; ".join(filter(None, (found.problem, rest))))
+
+
 def _record(order: Order, started: float, attempts: list[Attempt], platform: Platform) -> Record:
+    if order.environment is not None:  # what is kept is shown
+        from dataclasses import replace  # noqa: PLC0415 - as above
+
+        order = replace(order, environment=None)
     last = attempts[-1]
     verdict = Verdict.FLAKY if last.verdict is Verdict.PASSED and len(attempts) > 1 else last.verdict
     status = exit_status(verdict, last.status)
@@ -92,24 +123,6 @@ def _not_started(order: Order, why: str) -> Attempt:
     return Attempt(
         Verdict.NOT_STARTED, None, None, 0.0, 0.0, (), 0, (), None, (), pipes=not order.terminal, problem=why
     )
-
-
-def _make_directory() -> str:
-    base = os.environ.get("TMPDIR") or "/tmp"  # noqa: S108 - the name is not to be guessed
-    path = os.path.join(base, f"mungos-lab-{os.getpid()}-{os.urandom(8).hex()}")
-    os.mkdir(path, 0o700)
-    return path
-
-
-def _clear(directory: str) -> None:
-    """Remove everything in it."""
-    with os.scandir(directory) as entries:
-        for each in entries:
-            if each.is_dir(follow_symlinks=False):
-                _clear(each.path)
-                os.rmdir(each.path)
-            else:
-                os.unlink(each.path)
 
 
 def _native() -> Platform:

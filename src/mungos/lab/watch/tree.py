@@ -13,6 +13,7 @@ __all__ = ["Seen", "below", "command_of", "marked", "read_whole", "see", "send"]
 _PIECE = 4096  # bytes; a list of children that is shorter than a page less one number is complete
 _SHORT = 4000
 _COMMAND_LIMIT = 4096  # bytes of a command line that are shown
+_MOST = 8 << 20  # bytes of one file: a process chooses where its environment is, and how long
 
 
 class Seen:
@@ -37,22 +38,22 @@ class Seen:
         return self.state not in "ZX" or self.threads > 1
 
 
-def read_whole(path: str) -> bytes:
-    """A file of /proc; empty when the process is gone or the file may not be read."""
+def read_whole(path: str, most: int = _MOST) -> bytes:
+    """A file of /proc, `most` bytes of it or a page more; empty when it is gone or may not be read."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
     try:
-        data = piece = os.read(descriptor, _PIECE)
-        while len(piece) >= _SHORT:
+        data = bytearray(piece := os.read(descriptor, _PIECE))
+        while len(piece) >= _SHORT and len(data) < most:
             piece = os.read(descriptor, _PIECE)
             data += piece
     except OSError:
         return b""
     finally:
         os.close(descriptor)
-    return data
+    return bytes(data)
 
 
 def see(pid: int) -> Seen | None:
@@ -138,7 +139,7 @@ def send(target: Seen, number: int) -> bool:
 
 def command_of(pid: int) -> str:
     """The command line, or the name in brackets for a process without one."""
-    words = read_whole(f"/proc/{pid}/cmdline")[:_COMMAND_LIMIT].rstrip(b"\0").split(b"\0")
+    words = read_whole(f"/proc/{pid}/cmdline", _COMMAND_LIMIT)[:_COMMAND_LIMIT].rstrip(b"\0").split(b"\0")
     if words == [b""]:
         return f"[{read_whole(f'/proc/{pid}/comm').decode('utf-8', 'backslashreplace').strip()}]"
     import shlex  # noqa: PLC0415 - the keeper does without

@@ -17,6 +17,7 @@ from mungos.lab.watch.meter import Look, Meter, Samples
 from mungos.lab.watch.stopping import StopSignals
 from mungos.lab.watch.streams import Streams
 from mungos.lab.watch.tree import Seen, below, command_of, marked, see, send
+from mungos.lab.watch.workspace import Workspace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _FREEZES = 20  # rounds of stopping a tree that goes on growing, before it is ki
 
 
 def attempt(
-    order: Order, command: tuple[str, ...], environment: Mapping[str, str], workspace: str,
+    order: Order, command: tuple[str, ...], environment: Mapping[str, str], workspace: Workspace,
     *, on_line: Callable[[Line], None] | None, passage: Passage | None, stops: StopSignals,
 ) -> Attempt:  # fmt: skip
     """Start the command once, and watch it to its end.
@@ -94,7 +95,7 @@ class _Found:
 class _Watch:
     def __init__(
         self, order: Order, running: Running, on_line: Callable[[Line], None] | None,
-        passage: Passage | None, stops: StopSignals, *, isolated: bool, workspace: str,
+        passage: Passage | None, stops: StopSignals, *, isolated: bool, workspace: Workspace,
     ) -> None:  # fmt: skip
         self._order = order
         self._running = running
@@ -327,6 +328,7 @@ class _Watch:
             found.autopsy, problem = dissect(
                 running.guard, at=self._now(), late=self._now() - since, init=init, own=frozenset(own),
                 emulated=order.processor != "native",
+                workspace=(self._workspace.path, self._workspace.folder),
             )  # fmt: skip
             found.problem = problem
             self._explained(found)
@@ -338,7 +340,10 @@ class _Watch:
 
     def _explained(self, found: _Found) -> _Found:
         from mungos.lab.findings.contract import Case  # noqa: PLC0415 - a run that passes needs none
-        from mungos.lab.watch.explanation import reason  # noqa: PLC0415 - a run that passes needs none
+        from mungos.lab.watch.explanation import (  # noqa: PLC0415 - a run that passes needs none
+            reason,
+            without_values,
+        )
 
         case = Case(
             self._order, found.verdict, _shell_status(found.status), found.autopsy, self._streams.lines(),
@@ -347,6 +352,8 @@ class _Watch:
         )  # fmt: skip
         found.findings, problem = reason(case)
         found.problem = "; ".join(filter(None, (found.problem, problem)))
+        if found.autopsy is not None and not self._order.locals:
+            found.autopsy = without_values(found.autopsy)
         return found
 
     def _finish(self, found: _Found) -> None:
@@ -433,7 +440,7 @@ class _Watch:
         """End what bears the run's mark: all that can be known of a tree whose keeper is no more."""
         ended: dict[int, str] = {}
         end = time.monotonic() + _LAST_WAIT
-        mark = b"MUNGOS_LAB=" + os.fsencode(self._workspace)
+        mark = b"MUNGOS_LAB=" + os.fsencode(self._workspace.path)
         while (left := marked(mark)) and time.monotonic() < end:
             for each in left:
                 ended.setdefault(each.pid, f"{each.pid} {command_of(each.pid)}")
