@@ -14,6 +14,7 @@ from ipaddress import (
     ip_network,
 )
 
+from mungos.checking import shown, wrong
 from mungos.errors import Misuse
 
 __all__ = [
@@ -66,10 +67,11 @@ def literal(text: str) -> IPAddress | None:
 def parse_literal(text: str) -> IPAddress:
     """Like `literal`, but raises Misuse, which names the forms that are understood, instead of returning
     None."""
-    address = literal(text)
+    given: object = text
+    address = literal(text) if isinstance(given, str) else None
     if address is None:
         raise Misuse(
-            f"{text[:80]!r} is not an IP address: write 192.0.2.1, 2001:db8::1 or fe80::1%eth0, no brackets"
+            f"{shown(text)} is not an IP address: write 192.0.2.1, 2001:db8::1 or fe80::1%eth0, no brackets"
         )
     return address
 
@@ -104,6 +106,8 @@ def order_for_connecting(addresses: Iterable[str], *, first_family: int = 6) -> 
     Raises:
         Misuse: for a text that is not a literal, or another family.
     """
+    if isinstance(addresses, str):
+        raise wrong("addresses", addresses, 'a tuple of addresses: ("192.0.2.1",)')
     if first_family not in (4, 6):
         raise Misuse(f"first_family is {first_family!r}: write 4 or 6")
     queues: dict[int, dict[str, None]] = {4: {}, 6: {}}
@@ -140,9 +144,12 @@ class AccessList:
     __slots__ = ("_rules", "_text")
 
     def __init__(self, rules: str | Iterable[str | IPNetwork]) -> None:
+        given: object = rules
         written: list[str | IPNetwork]
         if isinstance(rules, str):
             written = [*rules.split(",")] if rules.strip() else []
+        elif isinstance(given, bytes) or not isinstance(given, Iterable):
+            raise wrong("rules", rules, 'AccessList("+10.0.0.0/8,-10.1.2.3")')
         else:
             written = list(rules)
         parsed = [_rule(one) for one in written]
@@ -189,6 +196,8 @@ class AccessList:
 
 def _rule(written: str | IPNetwork) -> tuple[bool, IPNetwork]:
     if not isinstance(written, str):
+        if not isinstance(written, IPv4Network | IPv6Network):
+            raise wrong("an access rule", written, '"+10.0.0.0/8", or a network of ipaddress')
         return True, _unmapped(written)
     text = written.strip()
     allow = not text.startswith("-")

@@ -236,7 +236,7 @@ def _judge_both(config: ClientConfig | ServerConfig) -> None:
         found = checking.names(name, given, write=write)
         for each in found:
             if name == "alpn":
-                if not each.isascii() or len(each) > _MAX_ALPN:
+                if not (each.isascii() and each.isprintable()) or len(each) > _MAX_ALPN:
                     raise checking.wrong("alpn", each, f"names of 1 to {_MAX_ALPN} characters of ASCII")
             elif _NAME.fullmatch(each) is None:
                 raise checking.wrong(name, each, write)
