@@ -8,11 +8,13 @@ fault: the answer that the fault deserves is queued, then `Failed` is handed out
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum
+from typing import Final
 from typing import Protocol as Contract
 
 from mungos.errors import ProtocolError, TimedOut
 
-__all__ = ["Buffer", "Failed", "Protocol"]
+__all__ = ["MORE", "Buffer", "Failed", "More", "Protocol"]
 
 Buffer = bytes | bytearray | memoryview
 
@@ -31,6 +33,16 @@ class Failed:
 
     def __repr__(self) -> str:
         return f"Failed({self.error!r})"
+
+
+class More(Enum):
+    """What stands in the place of an event where there is none yet, and no lack of bytes either."""
+
+    MORE = "more"
+
+
+MORE: Final = More.MORE
+"""`next_event` ends here because the work of one call is bounded: call it again, after others."""
 
 
 class Protocol(Contract):
@@ -73,7 +85,11 @@ class Protocol(Contract):
         whose end only the end of the stream marks can't be trusted to be complete."""
 
     def next_event(self) -> object | None:
-        """The next event, or None when more bytes, time or an answer of the application is needed."""
+        """The next event, or None when more bytes, time or an answer of the application is needed.
+
+        The work of one call is bounded, whatever the peer has sent: where it sends much that makes no event,
+        `MORE` is returned in between. It is not for handlers.
+        """
 
     def take(self, limit: int) -> list[Buffer]:
         """Hand out queued output, about `limit` bytes (at least one buffer if any is queued)."""

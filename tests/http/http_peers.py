@@ -18,7 +18,7 @@ from mungos.http import (
     Response,
     ServerSession,
 )
-from mungos.protocol import Protocol
+from mungos.protocol import MORE, Protocol
 
 Note = tuple[object, ...]
 Handler = Callable[[ServerSession, object], None]
@@ -119,6 +119,8 @@ class Server:
         count = 0
         while (event := self.session.next_event()) is not None:
             count += 1
+            if event is MORE:
+                continue
             self.events.append(event)
             self.notes.append(note(event))
             self.handler(self.session, event)

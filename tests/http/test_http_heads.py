@@ -224,6 +224,12 @@ def test_limit_of_the_request_line() -> None:
     assert refusal(b"G" * 65, LIMITS).status == 414
 
 
+def test_a_line_of_the_limit_is_not_awaited_behind_a_bare_cr() -> None:
+    longest = b"GET /%b HTTP/1.1" % (b"a" * 50)
+    assert refusal(longest + b"\rX", LIMITS).rule is Rule.TARGET_TOO_LONG
+    assert refusal(b"GET / HTTP/1.1\r\n" + b"A" * 64 + b"\rX", LIMITS).rule is Rule.FIELD_TOO_LONG
+
+
 def test_limit_of_a_field_line() -> None:
     fields = b"X: %b\r\n" % (b"a" * 61)
     assert request(b"GET / HTTP/1.1", HOST + fields, LIMITS) is not None

@@ -14,7 +14,7 @@ from mungos.core.securing import Securing
 from mungos.core.states import READ_SIDES, WRITE_SIDES, Phase, ReadSide, WriteSide, step
 from mungos.core.timers import NEVER
 from mungos.errors import Misuse, PeerMisbehaved, ProtocolError, TimedOut
-from mungos.protocol import Buffer, Failed
+from mungos.protocol import MORE, Buffer, Failed
 from mungos.tls import contract as tls
 from mungos.tls.config import ClientConfig, ServerConfig
 from mungos.wires.contract import READABLE, WRITABLE
@@ -255,6 +255,9 @@ class Stream(Lifecycle):
                     self._interrupt = True
                 elif type(event) is Failed:
                     self.protocol_failed(event)
+                    break
+                elif event is MORE:
+                    self._stand_ready()
                     break
                 else:
                     handler(face, event)

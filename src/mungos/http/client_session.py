@@ -28,10 +28,11 @@ from mungos.http.framing import (
     response_framing,
 )
 from mungos.http.headers import NO_FIELDS, FieldLines, Headers, encode_fields, list_of_tokens
-from mungos.http.heads import is_host, parse_status_head
+from mungos.http.heads import ResponseHead, is_host, parse_status_head, scan_status_head
+from mungos.http.inspection import Inspection
 from mungos.http.limits import CLIENT_LIMITS, HTTPLimits
 from mungos.http.outgoing import Outgoing
-from mungos.http.pacing import BodyPace
+from mungos.http.pacing import Pace
 from mungos.protocol import Buffer, Failed
 
 __all__ = ["ClientEvent", "ClientSession", "SendingSide", "WaitingSide"]
@@ -107,6 +108,7 @@ class ClientSession(Outgoing):
         "_hungry",
         "_informational",
         "_input_ended",
+        "_inspection",
         "_last",
         "_left",
         "_max_pipelined",
@@ -141,8 +143,9 @@ class ClientSession(Outgoing):
         self._host = host
         self._max_pipelined = max_pipelined
         self._asked: deque[_Asked] = deque()
-        self._buffer = b""
+        self._buffer: bytes | bytearray = b""  # a bytearray where a piece was added to others
         self._at = 0
+        self._inspection: Inspection | None = None  # of the head that is not complete yet
         self._read = _REQUEST
         self._write = _S_REQUEST
         self._now = 0.0
@@ -152,7 +155,7 @@ class ClientSession(Outgoing):
         self._accepting = True  # False: no request may follow, by our own word
         self._last = False  # True: the server sends nothing after this response
         self._body: BodyDecoder | None = None
-        self._pace: BodyPace | None = None
+        self._pace: Pace | None = None
         self._hungry = True
         self._informational = 0
         self._chunked = False
@@ -396,20 +399,25 @@ class ClientSession(Outgoing):
         read = self._read
         if read >= _FAILURE or self.ended or not size:
             return size
-        room = self.limits.max_receive - len(self._buffer) + self._at
+        buffer = self._buffer
+        room = self.limits.max_receive - len(buffer) + self._at
         if size > room:
             data = data[:room]
             size = room
-        if self._buffer:
-            self._buffer = self._buffer[self._at :] + data
-            self._at = 0
-        else:
+        if not buffer:
             self._buffer = bytes(data)
+        else:
+            if isinstance(buffer, bytes):
+                self._buffer = buffer = bytearray(buffer[self._at :])
+            elif self._at:
+                del buffer[: self._at]
+            self._at = 0
+            buffer += data
         if read == _BODY and self._pace is not None:
             if not self._hungry:
                 self._pace.restart(now)
                 self.deadline = self._pace.deadline
-            self._pace.add(size)
+            self._pace.count += size
             self._hungry = False
         return size
 
@@ -438,7 +446,7 @@ class ClientSession(Outgoing):
 
     def _next_head(self) -> ClientEvent | None:
         try:
-            head = parse_status_head(self._buffer, self._at, self.limits) if self._buffer else None
+            head = self._read_head() if self._buffer else None
             if head is None:
                 if self._input_ended:
                     where = "inside a head" if self._buffer else "before a response"
@@ -481,10 +489,23 @@ class ClientSession(Outgoing):
                 self._body = StreamBody(self.limits)
             else:
                 self._body = LengthBody(length) if isinstance(length, int) else ChunkedBody(self.limits)
-            self._pace = BodyPace(self.limits, self._now)
+            limits = self.limits
+            self._pace = Pace("body", limits.body_rate, limits.body_window, limits.body_timeout, self._now)
             self._hungry = False
             self.deadline = self._pace.deadline
         return response
+
+    def _read_head(self) -> ResponseHead | None:
+        inspection = self._inspection
+        if inspection is None:
+            head = scan_status_head(self._buffer, self._at, self.limits)
+            if head is not None:
+                return head
+            self._inspection = inspection = Inspection.of_response(self.limits)
+        head = parse_status_head(self._buffer, self._at, self.limits, inspection)
+        if head is not None:
+            self._inspection = None
+        return head
 
     def _take_informational(self, response: InformationalResponse) -> ClientEvent:
         self._informational += 1
@@ -612,7 +633,7 @@ class ClientSession(Outgoing):
 
     def leftover(self) -> bytes:
         """Bytes received behind the response that left HTTP; they are handed out once."""
-        rest = self._buffer[self._at :]
+        rest = bytes(self._buffer[self._at :])
         self._buffer = b""
         self._at = 0
         return rest

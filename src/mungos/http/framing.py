@@ -10,6 +10,7 @@ from mungos.errors import Misuse
 from mungos.http.errors import HTTPError, Rule, violation
 from mungos.http.headers import NO_HEADERS, FieldLines, Headers, encode_fields
 from mungos.http.heads import parse_fields
+from mungos.http.inspection import Inspection
 from mungos.http.limits import HTTPLimits
 from mungos.http.statuses import BODILESS
 
@@ -26,8 +27,20 @@ __all__ = [
 ]
 
 _DIGITS: Final = re.compile(r"[0-9]{1,18}")
-_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})((?:[ \t]*+;[\t -~\x80-\xff]*+)?)")
-_CHUNK_LINE_BEGUN: Final = re.compile(rb"(?:[0-9A-Fa-f]{1,15}(?:[ \t]*+(?:;[\t -~\x80-\xff]*+)?)?)?")
+_CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})((?:[ \t]*+;[\t -~\x80-\xff]*+)?)\r\n")
+
+# What may follow within a chunk's size line, from each part on: the size, the blanks behind it, extensions.
+# As in `inspection`, the number of the last group is that of the part that was reached.
+_IN_SIZE, _IN_BLANKS, _IN_EXTENSIONS = range(3)
+_REST_OF_CHUNK_LINE: Final = (
+    re.compile(rb"([0-9A-Fa-f]*+)(?:[ \t]++())?(?:;()[\t -~\x80-\xff]*+)?"),
+    re.compile(rb"()[ \t]*+()(?:;()[\t -~\x80-\xff]*+)?"),
+    re.compile(rb"()()()[\t -~\x80-\xff]*+"),
+)
+_MOST_DIGITS: Final = 15  # of a chunk's size
+
+_MOST_PIECES: Final = 64
+"""Chunks, or parts of them, that one call of `decode` puts together: its work is bounded."""
 
 
 class Framing(Enum):
@@ -50,9 +63,10 @@ class BodyDecoder(Protocol):
     def remaining(self) -> int | None:
         """Bytes that are still to come, None where nobody can know."""
 
-    def decode(self, buffer: bytes, start: int) -> tuple[bytes, int]:
+    def decode(self, buffer: bytes | bytearray, start: int) -> tuple[bytes, int]:
         """Decode from `start`: the piece of the body (empty: more bytes are needed, or it has ended) and the
-        index after what was used. Raises `HTTPError` for a rule broken."""
+        index after what was used. What was not used has to be there again at the next call, unchanged, where
+        it begins with it: what was looked at is not looked at again. Raises `HTTPError` for a rule broken."""
 
     def finish(self) -> None:
         """The stream has ended: raises `HTTPError` unless this is how the body ends."""
@@ -68,12 +82,12 @@ class LengthBody:
         self.ended = length == 0
         self.trailers = NO_HEADERS
 
-    def decode(self, buffer: bytes, start: int) -> tuple[bytes, int]:
+    def decode(self, buffer: bytes | bytearray, start: int) -> tuple[bytes, int]:
         end = min(start + self.remaining, len(buffer))
         self.remaining -= end - start
         self.ended = self.remaining == 0
         # The slice of a whole `bytes` is that object itself: nothing is copied.
-        return buffer[start:end], end
+        return bytes(buffer[start:end]), end
 
     def finish(self) -> None:
         if not self.ended:  # RFC 9112 section 8
@@ -97,16 +111,16 @@ class StreamBody:
     def remaining(self) -> int | None:
         return None
 
-    def decode(self, buffer: bytes, start: int) -> tuple[bytes, int]:
+    def decode(self, buffer: bytes | bytearray, start: int) -> tuple[bytes, int]:
         left = self._left
         if left is None:
-            return buffer[start:], len(buffer)
+            return bytes(buffer[start:]), len(buffer)
         # What is good before the fault is handed out first, however the bytes were cut.
         if not left and start < len(buffer):
             raise violation(Rule.BODY_TOO_LONG, f"body over the limit of {self._limits.max_body} bytes")
         end = min(start + left, len(buffer))
         self._left = left - (end - start)
-        return buffer[start:end], end
+        return bytes(buffer[start:end]), end
 
     def finish(self) -> None:
         self.ended = True
@@ -124,7 +138,20 @@ class _Waiting(Enum):
 class ChunkedBody:
     """A body in the chunked coding (RFC 9112 section 7.1)."""
 
-    __slots__ = ("_error", "_extensions", "_left", "_limits", "_size", "_waiting", "ended", "trailers")
+    __slots__ = (
+        "_error",
+        "_extensions",
+        "_known",
+        "_left",
+        "_limits",
+        "_part",
+        "_section",
+        "_seen",
+        "_size",
+        "_waiting",
+        "ended",
+        "trailers",
+    )
 
     def __init__(self, limits: HTTPLimits) -> None:
         self._limits = limits
@@ -132,6 +159,10 @@ class ChunkedBody:
         self._extensions = limits.max_chunk_extensions
         self._size = 0
         self._waiting = _Waiting.SIZE
+        self._part = _IN_SIZE
+        self._seen = 0  # bytes of the size line under way that were looked at
+        self._known = -1  # bytes that were not used at the last call: without others there is nothing to do
+        self._section: Inspection | None = None
         self._error: HTTPError | None = None
         self.ended = False
         self.trailers = NO_HEADERS
@@ -140,13 +171,29 @@ class ChunkedBody:
     def remaining(self) -> int | None:
         return 0 if self.ended else None
 
-    def decode(self, buffer: bytes, start: int) -> tuple[bytes, int]:
+    def decode(self, buffer: bytes | bytearray, start: int) -> tuple[bytes, int]:
         if self._error is not None:
             raise self._error
         pieces: list[bytes] = []
+        size = len(buffer)
         at = start
+        if size - at == self._known:
+            return b"", at
         try:
-            while not self.ended:
+            while not self.ended and len(pieces) < _MOST_PIECES:
+                if self._waiting is _Waiting.SIZE:
+                    used = self._read_size(buffer, at)
+                    if used == at:
+                        break
+                    at = used
+                if self._waiting is _Waiting.DATA:
+                    end = at + self._size
+                    if end + 2 <= size and buffer[end] == 0x0D and buffer[end + 1] == 0x0A:
+                        # The usual chunk: all of it is here.
+                        pieces.append(bytes(buffer[at:end]))
+                        self._waiting = _Waiting.SIZE
+                        at = end + 2
+                        continue
                 used = self._step(buffer, at, pieces)
                 if used == at:
                     break
@@ -156,6 +203,7 @@ class ChunkedBody:
                 raise
             # What was good before the fault is handed out first, however the bytes were cut.
             self._error = error.with_traceback(None)
+        self._known = size - at if len(pieces) < _MOST_PIECES else -1
         return pieces[0] if len(pieces) == 1 else b"".join(pieces), at
 
     def finish(self) -> None:
@@ -164,15 +212,13 @@ class ChunkedBody:
                 Rule.INCOMPLETE, f"the stream ended inside a chunked body (waiting for {self._waiting.value})"
             )
 
-    def _step(self, buffer: bytes, at: int, pieces: list[bytes]) -> int:
+    def _step(self, buffer: bytes | bytearray, at: int, pieces: list[bytes]) -> int:
         """Take one part of the coding: the index after it, or `at` when it isn't there yet."""
         waiting = self._waiting
-        if waiting is _Waiting.SIZE:
-            return self._read_size(buffer, at)
         if waiting is _Waiting.DATA:
             end = min(at + self._size, len(buffer))
             if end > at:
-                pieces.append(buffer[at:end])
+                pieces.append(bytes(buffer[at:end]))
                 self._size -= end - at
             if not self._size:
                 self._waiting = _Waiting.DATA_END
@@ -183,9 +229,11 @@ class ChunkedBody:
                 self._waiting = _Waiting.SIZE
                 return at + 2
             if tail not in (b"", b"\r"):
-                raise violation(Rule.CHUNK, f"a chunk's data are followed by {tail!r} instead of CRLF")
+                raise violation(Rule.CHUNK, f"a chunk's data are followed by {bytes(tail)!r} instead of CRLF")
             return at
-        section = parse_fields(buffer, at, self._limits)
+        if self._section is None:
+            self._section = Inspection.of_trailers(self._limits)
+        section = parse_fields(buffer, at, self._limits, self._section)
         if section is None:
             return at
         if section[1]:
@@ -193,21 +241,20 @@ class ChunkedBody:
         self.ended = True
         return section[0]
 
-    def _read_size(self, buffer: bytes, at: int) -> int:
+    def _read_size(self, buffer: bytes | bytearray, at: int) -> int:
+        """Take a chunk's size line: the index after it, or `at` when it isn't there yet."""
         most = self._limits.max_chunk_line
-        stop = buffer.find(b"\r\n", at, at + most + 2)
-        if stop < 0:
-            line = buffer[at : at + most + 1]
-            begun = line.removesuffix(b"\r")
-            if _CHUNK_LINE_BEGUN.fullmatch(begun[:most]) is None:
-                raise violation(Rule.CHUNK, f"not a chunk size: {begun[:40]!r}")
-            if len(begun) > most:
-                raise violation(Rule.CHUNK, f"chunk size line over the limit of {most} bytes")
-            return at
-        line = buffer[at:stop]
-        parts = _CHUNK_LINE.fullmatch(line)
+        # A line that has begun to come in pieces is looked at as a whole only once it is complete.
+        parts = None if self._seen else _CHUNK_LINE.match(buffer, at, at + most + 2)
         if parts is None:
-            raise violation(Rule.CHUNK, f"not a chunk size: {line[:40]!r}")
+            if not self._inspect_size(buffer, at, most):
+                return at
+            parts = _CHUNK_LINE.match(buffer, at, at + most + 2)
+            if parts is None:
+                line = bytes(buffer[at : at + 40]).partition(b"\r\n")[0]
+                raise violation(Rule.CHUNK, f"not a chunk size: {line!r}")
+        self._part = _IN_SIZE
+        self._seen = 0
         # RFC 9112 section 7.1.1: unknown extensions are ignored; their total is bounded.
         self._extensions -= len(parts[2])
         if self._extensions < 0:
@@ -215,13 +262,33 @@ class ChunkedBody:
                 Rule.CHUNK_EXTENSIONS_TOO_LONG,
                 f"chunk extensions over the limit of {self._limits.max_chunk_extensions} bytes",
             )
-        self._size = int(parts[1], 16)
+        self._size = size = int(parts[1], 16)
         if self._left is not None:
-            self._left -= self._size
+            self._left -= size
             if self._left < 0:
                 raise violation(Rule.BODY_TOO_LONG, f"body over the limit of {self._limits.max_body} bytes")
-        self._waiting = _Waiting.DATA if self._size else _Waiting.TRAILERS
-        return stop + 2
+        self._waiting = _Waiting.DATA if size else _Waiting.TRAILERS
+        return parts.end()
+
+    def _inspect_size(self, buffer: bytes | bytearray, at: int, most: int) -> bool:
+        """Go on with a size line that comes in pieces: whether its end is here."""
+        seen = at + self._seen
+        rest = _REST_OF_CHUNK_LINE[self._part].match(buffer, seen, at + most)
+        if rest is None:  # each of them takes the empty string
+            return False
+        if self._part == _IN_SIZE and (digits := rest.end(1) - at) > 0:
+            faulty = digits > _MOST_DIGITS
+        else:
+            faulty = self._part == _IN_SIZE and rest.end() > at
+        end = rest.end()
+        tail = buffer[end : end + 2]
+        if faulty or tail not in (b"", b"\r", b"\r\n"):
+            if not faulty and end - at >= most:
+                raise violation(Rule.CHUNK, f"chunk size line over the limit of {most} bytes")
+            raise violation(Rule.CHUNK, f"not a chunk size: {bytes(buffer[at : min(end + 1, at + 40)])!r}")
+        self._part = (rest.lastindex or 1) - 1
+        self._seen = end - at
+        return len(tail) == 2
 
 
 def request_framing(minor: int, table: dict[str, str], limits: HTTPLimits) -> int | Framing:

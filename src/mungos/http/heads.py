@@ -1,8 +1,9 @@
 """The heads of messages: request lines, status lines and fields (RFC 9112 sections 2 to 5).
 
 One compiled expression reads all fields of a head at once, and its matches have to cover every line: that
-is the fast way, and it takes what nearly every peer sends. Whatever it doesn't take goes through `_inspect`,
-line by line and in the order of the stream, so that the same bytes break the same rule however they are cut.
+is the fast way, and it takes what nearly every peer sends. Whatever it doesn't take goes through an
+`Inspection`, line by line and in the order of the stream, so that the same bytes break the same rule however
+they are cut; where a head comes in pieces, its inspection goes on where the last one ended.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 from typing import Final, NoReturn
 
 from mungos.http.errors import Rule, violation
+from mungos.http.inspection import TARGET, TCHAR, TEXT, Inspection
 from mungos.http.limits import HTTPLimits
 
 __all__ = [
@@ -22,6 +24,7 @@ __all__ = [
     "parse_status_head",
     "read_fields",
     "scan_head",
+    "scan_status_head",
 ]
 
 Fields = list[tuple[str, str]]
@@ -33,35 +36,17 @@ RequestHead = tuple[int, str, str, int, Fields, Table]
 ResponseHead = tuple[int, int, str, int, Fields, Table]
 """Index after the head, status, reason, minor version, fields as sent, and values by lower-case name."""
 
-_TCHAR: Final = r"[!#$%&'*+\-.^_`|~0-9A-Za-z]"  # RFC 9110 section 5.6.2
-_TEXT: Final = r"[\t -~\x80-\xff]"  # RFC 9110 section 5.5, without its trimming
-# Visible ASCII without `"`, `#`, `<` and `>`, which no URI has and no browser leaves unescaped
-# (RFC 3986 appendix A); the stricter set of RFC 3986 would refuse `|` and `^` in real queries.
-_TARGET: Final = r"[!$-;=?-~]"
-
-_REQUEST_LINE: Final = re.compile(rf"({_TCHAR}++) ({_TARGET}++) HTTP/([0-9])\.([0-9])(?=\r\n)")
+_REQUEST_LINE: Final = re.compile(rf"({TCHAR}++) ({TARGET}++) HTTP/([0-9])\.([0-9])(?=\r\n)")
 # RFC 9112 section 4 wants the space after the code even without a reason; it is missed too often to insist.
-_STATUS_LINE: Final = re.compile(rf"HTTP/([0-9])\.([0-9]) ([1-9][0-9][0-9])(?: ({_TEXT}*+))?(?=\r\n)")
+_STATUS_LINE: Final = re.compile(rf"HTTP/([0-9])\.([0-9]) ([1-9][0-9][0-9])(?: ({TEXT}*+))?(?=\r\n)")
 # Possessive, so a hostile line costs one pass. A value that ends with a blank is left to the slow way.
-_FIELD: Final = re.compile(rf"\r\n({_TCHAR}++):[ \t]*+({_TEXT}*+)(?<![ \t])(?=\r\n)")
+_FIELD: Final = re.compile(rf"\r\n({TCHAR}++):[ \t]*+({TEXT}*+)(?<![ \t])(?=\r\n)")
 
 # A whole head of the usual kind: origin-form, a version that is spoken, at least one field, no folding. No
 # group is possessive: in Python before 3.11.4, one that failed half-way kept what it had taken.
 _USUAL_HEAD: Final = re.compile(
-    rf"({_TCHAR}++) (/{_TARGET}*+) HTTP/1\.([01])((?:\r\n{_TCHAR}++:{_TEXT}*+)+)\r\n\r\n".encode("latin-1")
+    rf"({TCHAR}++) (/{TARGET}*+) HTTP/1\.([01])((?:\r\n{TCHAR}++:{TEXT}*+)+)\r\n\r\n".encode("latin-1")
 )
-
-_VERSION_BEGUN: Final = r"(?:H(?:T(?:T(?:P(?:/(?:[0-9](?:\.[0-9]?)?)?)?)?)?)?)?"
-_REQUEST_LINE_BEGUN: Final = re.compile(
-    rf"(?:{_TCHAR}++(?: (?:{_TARGET}++(?: {_VERSION_BEGUN})?)?)?)?".encode("latin-1")
-)
-_STATUS_LINE_BEGUN: Final = re.compile(
-    rf"HTTP/[0-9]\.[0-9](?: (?:[1-9](?:[0-9](?:[0-9](?: {_TEXT}*+)?)?)?)?)?|{_VERSION_BEGUN}".encode(
-        "latin-1"
-    )
-)
-_FIELD_BEGUN: Final = re.compile(rf"(?:{_TCHAR}++(?::{_TEXT}*+)?)?".encode("latin-1"))
-_FIELD_WHOLE: Final = re.compile(rf"{_TCHAR}++:{_TEXT}*+".encode("latin-1"))
 
 _PERCENT: Final = r"%[0-9A-Fa-f]{2}"
 _NAMED: Final = r"[A-Za-z0-9\-._~!$&'()*+,;=]*+"
@@ -71,13 +56,17 @@ _AUTHORITY: Final = re.compile(rf"{_HOST_TEXT}:[0-9]{{1,5}}")
 _ABSOLUTE: Final = re.compile(r"([A-Za-z][A-Za-z0-9+\-.]*)://([^/?]*)(.*)", re.DOTALL)
 
 
-def parse_head(buffer: bytes | bytearray, start: int, limits: HTTPLimits) -> RequestHead | None:
+def parse_head(
+    buffer: bytes | bytearray, start: int, limits: HTTPLimits, inspection: Inspection | None = None
+) -> RequestHead | None:
     """Read a request's head.
 
     Args:
         buffer: what was received.
         start: where the head begins; one empty line before it is skipped (RFC 9112 section 2.2).
         limits: `max_head`, `max_line` and `max_headers` count here.
+        inspection: for a head that comes in pieces: one for all the calls until it is complete, so that no
+            byte is looked at again with each of them.
 
     Returns:
         The head, or None when more bytes are needed and those at hand break no rule.
@@ -85,29 +74,29 @@ def parse_head(buffer: bytes | bytearray, start: int, limits: HTTPLimits) -> Req
     Raises:
         HTTPError: a rule is broken; its `status` says which answer is owed.
     """
-    end = buffer.find(b"\r\n\r\n", start)
-    if 0 <= end <= start + limits.max_line - 4:
-        head = buffer[start : end + 2].decode("latin-1")
-        line = _REQUEST_LINE.match(head)
-        if line is not None:
-            method, target, major, minor = line.groups()
-            fields = _FIELD.findall(head, line.end())
-            count = len(fields)
-            # Every match holds exactly one line end, so equal numbers mean that no byte was skipped.
-            if count == head.count("\r\n") - 1 and count <= limits.max_headers and major == "1":
-                table = {name.lower(): value for name, value in fields}
-                if len(table) != count:
-                    table = _combine(fields)
-                host = table.get("host")
-                if host is None:
-                    if minor != "0":
-                        _refuse_missing_host()
-                elif _HOST.fullmatch(host) is None:
-                    _refuse_host(host, fields)
-                if target[0] != "/" or method == "CONNECT":
-                    _check_target(method, target)
-                return end + 4, method, target, int(minor), fields, table
-    return _parse_slowly(buffer, start, limits)
+    if inspection is None:
+        end = buffer.find(b"\r\n\r\n", start)
+        if 0 <= end <= start + limits.max_line - 4:
+            head = buffer[start : end + 2].decode("latin-1")
+            line = _REQUEST_LINE.match(head)
+            if line is not None:
+                method, target, major, minor = line.groups()
+                fields = _FIELD.findall(head, line.end())
+                count = len(fields)
+                # Every match holds exactly one line end, so equal numbers mean that no byte was skipped.
+                if count == head.count("\r\n") - 1 and count <= limits.max_headers and major == "1":
+                    return end + 4, method, target, int(minor), fields, _judge(method, target, minor, fields)
+        inspection = Inspection.of_request(limits)
+    stop = inspection.look(buffer, start)
+    if stop is None:
+        return None
+    head = buffer[start + inspection.begin : stop - 2].decode("latin-1")
+    line = _REQUEST_LINE.match(head)
+    if line is None:
+        raise violation(Rule.REQUEST_LINE, f"not a request line: {head[:40]!r}")
+    method, target, _, minor = line.groups()
+    fields = _read_fields(head[line.end() :])
+    return stop, method, target, int(minor), fields, _judge(method, target, minor, fields)
 
 
 def scan_head(
@@ -174,13 +163,34 @@ def read_fields(text: str) -> tuple[Fields, Table]:
     return fields, _table(fields)
 
 
-def parse_status_head(buffer: bytes | bytearray, start: int, limits: HTTPLimits) -> ResponseHead | None:
+def scan_status_head(buffer: bytes | bytearray, start: int, limits: HTTPLimits) -> ResponseHead | None:
+    """The way of nearly every response, as `parse_status_head` reads it. None where that has to decide: an
+    unusual head, a bad one, or not all of it."""
+    end = buffer.find(b"\r\n\r\n", start)
+    if not 0 <= end <= start + limits.max_line - 4:
+        return None
+    head = buffer[start : end + 2].decode("latin-1")
+    line = _STATUS_LINE.match(head)
+    if line is None:
+        return None
+    major, minor, status, reason = line.groups()
+    fields = _FIELD.findall(head, line.end())
+    # Every match holds exactly one line end, so equal numbers mean that no byte was skipped.
+    if len(fields) != head.count("\r\n") - 1 or len(fields) > limits.max_headers or major != "1":
+        return None
+    return end + 4, int(status), reason or "", int(minor), fields, _table(fields)
+
+
+def parse_status_head(
+    buffer: bytes | bytearray, start: int, limits: HTTPLimits, inspection: Inspection | None = None
+) -> ResponseHead | None:
     """Read a response's head; the sister of `parse_head`.
 
     Args:
         buffer: what was received.
         start: where the head begins.
         limits: `max_head`, `max_line` and `max_headers` count here.
+        inspection: as for `parse_head`.
 
     Returns:
         The head, or None when more bytes are needed and those at hand break no rule.
@@ -188,29 +198,33 @@ def parse_status_head(buffer: bytes | bytearray, start: int, limits: HTTPLimits)
     Raises:
         HTTPError: a rule is broken.
     """
-    close = buffer.find(b"\r\n\r\n", start)
-    if 0 <= close <= start + limits.max_line - 4:
-        head = buffer[start : close + 2].decode("latin-1")
-        line = _STATUS_LINE.match(head)
-        if line is not None:
-            major, minor, status, reason = line.groups()
-            fields = _FIELD.findall(head, line.end())
-            if len(fields) == head.count("\r\n") - 1 and len(fields) <= limits.max_headers and major == "1":
-                return close + 4, int(status), reason or "", int(minor), fields, _table(fields)
-    end = _inspect(buffer, start, limits, request=False)
-    if end is None:
+    if inspection is None:
+        scanned = scan_status_head(buffer, start, limits)
+        if scanned is not None:
+            return scanned
+        inspection = Inspection.of_response(limits)
+    stop = inspection.look(buffer, start)
+    if stop is None:
         return None
-    head = buffer[start : end - 2].decode("latin-1")
+    head = buffer[start : stop - 2].decode("latin-1")
     line = _STATUS_LINE.match(head)
     if line is None:
         raise violation(Rule.STATUS_LINE, f"not a status line: {head[:40]!r}")
     _, minor, status, reason = line.groups()
     fields = _read_fields(head[line.end() :])
-    return end, int(status), reason or "", int(minor), fields, _table(fields)
+    return stop, int(status), reason or "", int(minor), fields, _table(fields)
 
 
-def parse_fields(buffer: bytes | bytearray, start: int, limits: HTTPLimits) -> tuple[int, Fields] | None:
+def parse_fields(
+    buffer: bytes | bytearray, start: int, limits: HTTPLimits, inspection: Inspection | None = None
+) -> tuple[int, Fields] | None:
     """Read a trailer section (RFC 9112 section 7.1.2), its empty line included.
+
+    Args:
+        buffer: what was received.
+        start: where the section begins.
+        limits: `max_trailers`, `max_line` and `max_headers` count here.
+        inspection: as for `parse_head`.
 
     Returns:
         The index after it and its fields, or None when more bytes are needed.
@@ -218,29 +232,16 @@ def parse_fields(buffer: bytes | bytearray, start: int, limits: HTTPLimits) -> t
     Raises:
         HTTPError: a rule is broken.
     """
-    if buffer.startswith(b"\r\n", start):
-        return start + 2, []
-    end = _inspect_fields(
-        buffer, start, limits, bound=start + limits.max_trailers, too_long=Rule.TRAILERS_TOO_LONG
-    )
+    if inspection is None:
+        inspection = Inspection.of_trailers(limits)
+    end = inspection.look(buffer, start)
     if end is None:
         return None
     return end, _read_fields("\r\n" + buffer[start : end - 2].decode("latin-1"))
 
 
-def _parse_slowly(buffer: bytes | bytearray, start: int, limits: HTTPLimits) -> RequestHead | None:
-    # RFC 9112 section 2.2: a server should ignore an empty line before the request line; one, not a stream.
-    if buffer.startswith(b"\r\n", start):
-        start += 2
-    end = _inspect(buffer, start, limits, request=True)
-    if end is None:
-        return None
-    head = buffer[start : end - 2].decode("latin-1")
-    line = _REQUEST_LINE.match(head)
-    if line is None:
-        raise violation(Rule.REQUEST_LINE, f"not a request line: {head[:40]!r}")
-    method, target, _, minor = line.groups()
-    fields = _read_fields(head[line.end() :])
+def _judge(method: str, target: str, minor: str, fields: Fields) -> Table:
+    """What fields and target have to be together, whatever the lines look like: the fields by name."""
     table = _table(fields)
     host = table.get("host")
     if host is None:
@@ -249,11 +250,11 @@ def _parse_slowly(buffer: bytes | bytearray, start: int, limits: HTTPLimits) -> 
     elif _HOST.fullmatch(host) is None:
         _refuse_host(host, fields)
     _check_target(method, target)
-    return end, method, target, int(minor), fields, table
+    return table
 
 
 def _read_fields(text: str) -> Fields:
-    """The fields of lines that `_inspect` has let through, blanks around the values cut off."""
+    """The fields of lines that were let through already, blanks around the values cut off."""
     found = []
     for line in text.split("\r\n")[1:-1]:
         name, _, value = line.partition(":")
@@ -307,85 +308,3 @@ def _check_target(method: str, target: str) -> None:
         # RFC 9110 section 4.2.1: an empty host is invalid; section 4.2.4: userinfo is treated as an error.
         if parts is None or parts[2][:1] in ("", ":") or _HOST.fullmatch(parts[2]) is None:
             raise violation(Rule.TARGET, f"not a request target: {target[:80]!r}")
-
-
-def _inspect(buffer: bytes | bytearray, start: int, limits: HTTPLimits, *, request: bool) -> int | None:
-    """Find the end of a head; raise for the first rule that its bytes break, in the order of the stream.
-
-    Returns the index after the empty line, or None when it has not come yet.
-    """
-    first = buffer.find(b"\r\n", start, start + limits.max_line + 2)
-    stop = first if first >= 0 else min(len(buffer), start + limits.max_line + 1)
-    line = bytes(buffer[start:stop])
-    if first < 0 and line.endswith(b"\r"):
-        line = line[:-1]
-    begun = line[: limits.max_line]
-    good = (_REQUEST_LINE_BEGUN if request else _STATUS_LINE_BEGUN).match(begun)
-    if good is None or good.end() < len(begun):
-        _refuse_line_end(begun, good)
-        rule, name = (Rule.REQUEST_LINE, "request") if request else (Rule.STATUS_LINE, "status")
-        raise violation(rule, f"not a {name} line: {begun[:40]!r}")
-    if len(line) > limits.max_line:
-        rule = Rule.TARGET_TOO_LONG if request else Rule.FIELD_TOO_LONG
-        raise violation(rule, f"first line of the head is over the limit of {limits.max_line} bytes")
-    if first < 0:
-        return None
-    whole = (_REQUEST_LINE if request else _STATUS_LINE).match(line.decode("latin-1") + "\r\n")
-    if whole is None:
-        rule = Rule.REQUEST_LINE if request else Rule.STATUS_LINE
-        raise violation(rule, f"first line of the head is cut short: {line[:40]!r}")
-    major, minor = (whole[3], whole[4]) if request else (whole[1], whole[2])
-    if major != "1":  # RFC 9110 section 2.5
-        raise violation(Rule.VERSION, f"HTTP/{major}.{minor} is not spoken here, HTTP/1.1 is")
-    return _inspect_fields(
-        buffer, first + 2, limits, bound=start + limits.max_head, too_long=Rule.HEAD_TOO_LONG
-    )
-
-
-def _inspect_fields(
-    buffer: bytes | bytearray, at: int, limits: HTTPLimits, *, bound: int, too_long: Rule
-) -> int | None:
-    """The fields' half of `_inspect`: lines from `at`; the section has to end before index `bound`."""
-    count = 0
-    while True:
-        stop = buffer.find(b"\r\n", at, bound)
-        ended = stop >= 0
-        line = bytes(buffer[at : stop if ended else bound])
-        if ended and not line:
-            return stop + 2
-        if not ended and line.endswith(b"\r"):
-            line = line[:-1]
-        if line:
-            count += 1
-            if count > limits.max_headers:
-                raise violation(Rule.FIELDS_TOO_MANY, f"more than {limits.max_headers} fields")
-        begun = line[: limits.max_line]
-        good = _FIELD_BEGUN.match(begun)
-        if good is None or good.end() < len(begun):
-            _refuse_line_end(begun, good)
-            if begun[:1] in (b" ", b"\t"):  # RFC 9112 section 5.2
-                raise violation(Rule.FIELD_FOLDED, "a field line begins with a blank: folding is obsolete")
-            raise violation(Rule.FIELD_LINE, f"not a field line: {begun[:40]!r}")
-        if len(line) > limits.max_line:
-            raise violation(Rule.FIELD_TOO_LONG, f"field line over the limit of {limits.max_line} bytes")
-        if not ended:
-            if len(buffer) >= bound:
-                name, most = (
-                    ("head", limits.max_head)
-                    if too_long is Rule.HEAD_TOO_LONG
-                    else ("trailer section", limits.max_trailers)
-                )
-                raise violation(too_long, f"{name} over the limit of {most} bytes")
-            return None
-        if _FIELD_WHOLE.fullmatch(line) is None:
-            raise violation(Rule.FIELD_LINE, f"field line without a colon: {line[:40]!r}")
-        at = stop + 2
-
-
-def _refuse_line_end(line: bytes, good: re.Match[bytes] | None) -> None:
-    """RFC 9112 section 2.2: only CRLF ends a line; a bare CR or LF, where it is what ends the good part of a
-    line, is refused by its own name."""
-    at = 0 if good is None else good.end()
-    name = {b"\r": "CR", b"\n": "LF"}.get(line[at : at + 1])
-    if name is not None:
-        raise violation(Rule.LINE_END, f"bare {name} in a head: lines end with CRLF (RFC 9112 section 2.2)")

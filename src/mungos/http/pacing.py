@@ -1,56 +1,62 @@
-"""How fast a body has to come: a least rate over a window, and an optional total."""
+"""How fast a message has to come: a least rate over a window, and an optional total."""
 
 from __future__ import annotations
 
 from mungos.errors import TimedOut
-from mungos.http.limits import HTTPLimits
 
-__all__ = ["BodyPace"]
+__all__ = ["Pace"]
 
 
-class BodyPace:
-    """The deadlines of one body.
+class Pace:
+    """The deadlines of one body, or one message.
+
+    Args:
+        what: what has to come: "body".
+        rate: bytes a second that it has to bring at least, over every window.
+        window: seconds.
+        total: seconds for all of it, or None.
+        now: seconds on the caller's clock.
 
     Attributes:
+        count: bytes that came in this window, coding included; whoever receives them adds them.
         deadline: when `check` wants to be called, in seconds on the caller's clock.
     """
 
-    __slots__ = ("_count", "_limits", "_total", "deadline")
+    __slots__ = ("_end", "_rate", "_spared", "_total", "_what", "_window", "count", "deadline")
 
-    def __init__(self, limits: HTTPLimits, now: float) -> None:
-        self._limits = limits
-        self._total = None if limits.body_timeout is None else now + limits.body_timeout
-        self._count = 0
-        self.deadline = 0.0
-        self.restart(now)
+    def __init__(self, what: str, rate: int, window: float, total: float | None, now: float) -> None:
+        self._what = what
+        self._rate = rate
+        self._window = window
+        self._total = total
+        self._end = None if total is None else now + total
+        self._spared = False
+        self.count = 0
+        self.deadline = now + (window if total is None else min(window, total))
 
     def restart(self, now: float) -> None:
         """Begin a window, because one is over, or because it was not the peer who was waited for."""
-        self._count = 0
-        window = now + self._limits.body_window
-        self.deadline = window if self._total is None else min(window, self._total)
-
-    def add(self, count: int) -> None:
-        """Note `count` bytes of the body, its coding included."""
-        self._count += count
+        self.count = 0
+        window = now + self._window
+        self.deadline = window if self._end is None else min(window, self._end)
 
     def check(self, now: float, waiting: bool) -> TimedOut | None:
         """Judge the window that is over.
 
         Args:
             now: seconds.
-            waiting: whether the peer was waited for; where it was the application, only the total counts.
+            waiting: whether the peer was waited for; where it was the application, only the total counts, in
+                the next window too: it may have begun long before the application went on.
         """
-        limits = self._limits
-        if self._total is not None and now >= self._total:
-            return TimedOut("body", limit=limits.body_timeout)
-        least = limits.body_rate * limits.body_window
-        if waiting and self._count < least:
+        if self._end is not None and now >= self._end:
+            return TimedOut(self._what, limit=self._total)
+        if waiting and not self._spared and self.count < self._rate * self._window:
             return TimedOut(
-                "body",
-                f"{self._count} bytes of a body in {limits.body_window:g} s, "
-                f"fewer than {limits.body_rate} bytes a second",
-                limit=limits.body_window,
+                self._what,
+                f"{self.count} bytes of a {self._what} in {self._window:g} s, "
+                f"fewer than {self._rate} bytes a second",
+                limit=self._window,
             )
+        self._spared = not waiting
         self.restart(now)
         return None

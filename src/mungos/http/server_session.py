@@ -28,15 +28,18 @@ from mungos.http.framing import (
 )
 from mungos.http.headers import NO_FIELDS, FieldLines, encode_fields, list_of_tokens
 from mungos.http.heads import parse_head, read_fields, scan_head
+from mungos.http.inspection import Inspection
 from mungos.http.limits import SERVER_LIMITS, HTTPLimits
 from mungos.http.outgoing import Outgoing
-from mungos.http.pacing import BodyPace
+from mungos.http.pacing import Pace
 from mungos.http.statuses import BODILESS, reason_of, status_line
-from mungos.protocol import Buffer, Failed
+from mungos.protocol import MORE, Buffer, Failed, More
 
 __all__ = ["Closable", "RequestSide", "ResponseSide", "ServerEvent", "ServerSession"]
 
 ServerEvent = Request | Data | EndOfMessage | Failed
+
+_Step = ServerEvent | More | None
 
 
 class RequestSide(IntEnum):
@@ -113,6 +116,7 @@ class ServerSession(Outgoing):
         "_hungry",
         "_idle",
         "_input_ended",
+        "_inspection",
         "_keep",
         "_left",
         "_now",
@@ -149,8 +153,11 @@ class ServerSession(Outgoing):
         self.request: Request | None = None
         self.stream: Closable | None = None
         self._date = date
-        self._buffer = b""  # undelivered bytes, from index `_at`; empty, with `_at` 0, when all were used
+        # Undelivered bytes, from index `_at`; empty, with `_at` 0, when all were used. A bytearray where a
+        # piece was added to others: so many small ones cost no more than a large one.
+        self._buffer: bytes | bytearray = b""
         self._at = 0
+        self._inspection: Inspection | None = None  # of the head that is not complete yet
         self._read = _HEAD
         self._write = _W_REQUEST
         self._now = 0.0
@@ -159,7 +166,7 @@ class ServerSession(Outgoing):
         self._input_ended = False
         self._keep = True
         self._body: BodyDecoder | None = None
-        self._pace: BodyPace | None = None
+        self._pace: Pace | None = None
         self._hungry = True  # True: the last pull found too few bytes
         self._skip = 0
         self._owes_continue = False
@@ -194,11 +201,15 @@ class ServerSession(Outgoing):
         if size > room:
             data = data[:room]
             size = room
-        if buffer:
-            self._buffer = buffer[self._at :] + data
-            self._at = 0
-        else:
+        if not buffer:
             self._buffer = bytes(data)
+        else:
+            if isinstance(buffer, bytes):
+                self._buffer = buffer = bytearray(buffer[self._at :])
+            elif self._at:
+                del buffer[: self._at]
+            self._at = 0
+            buffer += data
         if read == _HEAD:
             self._hungry = False
             if self._idle:
@@ -208,7 +219,7 @@ class ServerSession(Outgoing):
             if not self._hungry:
                 self._pace.restart(now)
                 self.deadline = self._pace.deadline
-            self._pace.add(size)
+            self._pace.count += size
             self._hungry = False
         return size
 
@@ -229,7 +240,7 @@ class ServerSession(Outgoing):
 
     # Events out
 
-    def next_event(self) -> ServerEvent | None:
+    def next_event(self) -> _Step:
         """The next event, or None when more bytes, time, room for output or a response is needed."""
         read = self._read
         if read == _HEAD and not self._buffer:
@@ -245,8 +256,9 @@ class ServerSession(Outgoing):
             return None
         limits = self.limits
         method = ""
+        inspection = self._inspection
         try:
-            scanned = scan_head(buffer, self._at, limits)
+            scanned = scan_head(buffer, self._at, limits) if inspection is None else None
             fields: list[tuple[str, str]] | None = None
             table: dict[str, str] | None = None
             text = ""
@@ -255,9 +267,12 @@ class ServerSession(Outgoing):
                 if decisive:
                     fields, table = read_fields(text)
             else:
-                head = parse_head(buffer, self._at, limits)
+                if inspection is None:
+                    self._inspection = inspection = Inspection.of_request(limits)
+                head = parse_head(buffer, self._at, limits, inspection)
                 if head is None:
                     return self._next_head_incomplete()
+                self._inspection = None
                 end, method, target, minor, fields, table = head
                 connection = table.get("connection", "")
             length: int | Framing = 0
@@ -301,7 +316,7 @@ class ServerSession(Outgoing):
             return request
         self._read = _BODY
         self._body = LengthBody(length) if isinstance(length, int) else ChunkedBody(limits)
-        self._pace = BodyPace(limits, self._now)
+        self._pace = Pace("body", limits.body_rate, limits.body_window, limits.body_timeout, self._now)
         self._hungry = False
         self.deadline = self._pace.deadline
         return request
@@ -317,7 +332,7 @@ class ServerSession(Outgoing):
             return None
         return self._fail(violation(Rule.INCOMPLETE, "the stream ended inside a request's head"))
 
-    def _next_of_body(self) -> ServerEvent | None:
+    def _next_of_body(self) -> _Step:
         body = self._body
         buffer = self._buffer
         if body is None:
@@ -341,6 +356,8 @@ class ServerSession(Outgoing):
                 if self._skip < 0:
                     self._finish()
                     return None
+                if self._buffer and not body.ended:
+                    return MORE
             if body.ended:
                 return self._next_end()
             if self._input_ended:
@@ -681,7 +698,7 @@ class ServerSession(Outgoing):
 
     def leftover(self) -> bytes:
         """Bytes received behind the request that left HTTP; they are handed out once."""
-        rest = self._buffer[self._at :]
+        rest = bytes(self._buffer[self._at :])
         self._buffer = b""
         self._at = 0
         return rest
@@ -881,7 +898,7 @@ def _content_type_line(value: str) -> bytes:
     return line
 
 
-_STEPS: Final[tuple[Callable[[ServerSession], ServerEvent | None], ...]] = (
+_STEPS: Final[tuple[Callable[[ServerSession], _Step], ...]] = (
     ServerSession._next_head,
     ServerSession._next_of_body,
     ServerSession._next_end,
