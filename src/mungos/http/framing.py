@@ -10,7 +10,7 @@ from mungos.errors import Misuse
 from mungos.http.errors import HTTPError, Rule, violation
 from mungos.http.headers import NO_HEADERS, FieldLines, Headers, encode_fields
 from mungos.http.heads import parse_fields
-from mungos.http.inspection import Inspection
+from mungos.http.inspection import TEXT, Inspection
 from mungos.http.limits import HTTPLimits
 from mungos.http.statuses import BODILESS
 
@@ -32,10 +32,14 @@ _CHUNK_LINE: Final = re.compile(rb"([0-9A-Fa-f]{1,15})((?:[ \t]*+;[\t -~\x80-\xf
 # What may follow within a chunk's size line, from each part on: the size, the blanks behind it, extensions.
 # As in `inspection`, the number of the last group is that of the part that was reached.
 _IN_SIZE, _IN_BLANKS, _IN_EXTENSIONS = range(3)
-_REST_OF_CHUNK_LINE: Final = (
-    re.compile(rb"([0-9A-Fa-f]*+)(?:[ \t]++())?(?:;()[\t -~\x80-\xff]*+)?"),
-    re.compile(rb"()[ \t]*+()(?:;()[\t -~\x80-\xff]*+)?"),
-    re.compile(rb"()()()[\t -~\x80-\xff]*+"),
+_BLANK: Final = r"[ \t]"
+_REST_OF_CHUNK_LINE: Final = tuple(
+    re.compile(expression.encode("latin-1"))
+    for expression in (
+        rf"([0-9A-Fa-f]*+)(?:{_BLANK}++())?(?:;(){TEXT}*+)?",
+        rf"(){_BLANK}*+()(?:;(){TEXT}*+)?",
+        rf"()()(){TEXT}*+",
+    )
 )
 _MOST_DIGITS: Final = 15  # of a chunk's size
 
