@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mungos.dns.config import ResolverConfig, ServerAddress
-from mungos.dns.hosts import Hosts, parse_hosts
+from mungos.dns.hosts import MAX_HOST_ADDRESSES, Hosts, parse_hosts
 from mungos.dns.names import name_to_text
 from mungos.dns.resolv_conf import parse_resolv_conf
 from mungos.dns.search import candidates
@@ -90,6 +91,13 @@ def test_any_text_is_a_configuration(text: str, start: str) -> None:
         {"attempts": 0},
         {"payload_size": 511},
         {"grace": -1.0},
+        {"grace": float("nan")},
+        {"resolution_delay": 31.0},
+        {"level_lifetime": -1.0},
+        {"cache_entries": -1},
+        {"cache_bytes": 1 << 40},
+        {"longest_ttl": float("inf")},
+        {"longest_negative_ttl": -0.5},
     ],
 )
 def test_configuration_out_of_range_is_misuse(change: dict[str, object]) -> None:
@@ -116,6 +124,70 @@ def test_a_table_of_hosts() -> None:
     assert hosts.addresses("bad") == ()
     assert hosts.addresses("commented") == ()
     assert len(hosts) == 5
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"\xef\xbb\xbf192.0.2.1 first\n192.0.2.2 second\n",
+        b"\xef\xbb\xbf\xef\xbb\xbf192.0.2.1 first\n192.0.2.2 second",
+        # Two files with a mark each, put together.
+        b"\xef\xbb\xbf192.0.2.1 first\n\xef\xbb\xbf192.0.2.2 second\n",
+        b"192.0.2.1 first\r\n192.0.2.2 second\r\n",
+        b"192.0.2.1\tfirst\n\t 192.0.2.2 \t second\t\n",
+        b"192.0.2.1 first\n192.0.2.2 second",
+        b"192.0.2.1 first\n192.0.2.2 second # no end",
+        b"\n\n192.0.2.1 first\n\0\0\0\n192.0.2.2 second\n\0",
+        b"192.0.2.1 first na\0me\n192.0.\0.2 bad\n192.0.2.2 second\n",
+        b"\xff\xfe \xff\n192.0.2.1 first \xe9t\xe9\n192.0.2.2 second\n",
+        b"\x00" * 100_000 + b"\n192.0.2.1 first\n192.0.2.2 second\n",
+    ],
+)
+def test_a_table_of_hosts_is_read_however_it_was_saved(tmp_path: Path, octets: bytes) -> None:
+    (tmp_path / "hosts").write_bytes(octets)
+    hosts = load(tmp_path / "none", tmp_path / "hosts")[1]
+    assert hosts.addresses("first") == ("192.0.2.1",)
+    assert hosts.addresses("second") == ("192.0.2.2",)
+    assert hosts.addresses("bad") == ()
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"\xef\xbb\xbfnameserver 192.0.2.53\nsearch corp.example\n",
+        b"nameserver 192.0.2.53\r\nsearch corp.example\r\n",
+        b"nameserver\t192.0.2.53\n\tsearch\t\tcorp.example",
+        b"\0\nnameserver 192.0.2.53\nsearch corp.example",
+        b"nameserver 192.0.2.53\nsearch corp.example\noptions \xff\xfe ndots:\0\n\xff\n",
+    ],
+)
+def test_a_resolv_conf_is_read_however_it_was_saved(tmp_path: Path, octets: bytes) -> None:
+    (tmp_path / "resolv.conf").write_bytes(octets)
+    config = load(tmp_path / "resolv.conf", tmp_path / "none")[0]
+    assert config == ResolverConfig(servers=(ServerAddress("192.0.2.53"),), search=("corp.example",))
+
+
+def test_of_a_file_without_end_so_much_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mungos.dns.system.MAX_FILE_OCTETS", 100)
+    lines = [f"192.0.2.{number} host{number}\n" for number in range(100)]
+    (tmp_path / "hosts").write_text("".join(lines))
+    hosts = load(tmp_path / "none", tmp_path / "hosts")[1]
+    # The line that is cut is none: 192.0.2.5 hos would be another host's.
+    whole = "".join(lines)[:100].count("\n")
+    assert len(hosts) == whole
+    (tmp_path / "hosts").write_bytes(b"x" * 1000)
+    assert len(load(tmp_path / "none", tmp_path / "hosts")[1]) == 0
+
+
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    config, hosts = load(tmp_path / "pipe", "/dev/zero")
+    assert (config, len(hosts)) == (ResolverConfig(), 0)
+
+
+def test_one_name_has_so_many_addresses_in_the_table() -> None:
+    text = "\n".join(f"2001:db8::{number:x} many" for number in range(1, 2000))
+    assert len(parse_hosts(text).addresses("many")) == MAX_HOST_ADDRESSES
 
 
 def test_load_reads_files_and_tolerates_their_absence(tmp_path: Path) -> None:

@@ -76,8 +76,10 @@ def resolve(host: str, config: ResolverConfig, *servers: socket.socket) -> Resol
                     machine.exchange_failed(event.exchange_id, str(error), time.monotonic())
             elif isinstance(event, CloseExchange):
                 clients.pop(event.exchange_id)[0].close()
-            elif event is not None:
+            elif isinstance(event, Resolved | Failed):
                 end = event
+            elif event is not None:
+                continue  # some addresses of more to come
             else:
                 deadline = machine.deadline
                 assert deadline is not None

@@ -1,11 +1,13 @@
 """DNS without sockets: messages, a stub resolver's lookup, the system's configuration, and answers."""
 
 from mungos.dns.answers import Zone, address_record, alias_record, respond
+from mungos.dns.cache import Cache, CachedAnswer
 from mungos.dns.config import ResolverConfig, ServerAddress
 from mungos.dns.events import (
     CloseExchange,
     Event,
     Failed,
+    Found,
     NameNotFound,
     OpenStream,
     Resolved,
@@ -35,11 +37,14 @@ from mungos.dns.system import load, system_configuration
 
 __all__ = [
     "Address",
+    "Cache",
+    "CachedAnswer",
     "CloseExchange",
     "Edns",
     "Event",
     "Failed",
     "Family",
+    "Found",
     "Header",
     "Hosts",
     "Lookup",

@@ -14,10 +14,12 @@ from mungos.errors import Misuse
 __all__ = [
     "DNS_PORT",
     "MAX_ATTEMPTS",
+    "MAX_CACHE",
     "MAX_NDOTS",
     "MAX_SEARCH_DOMAINS",
     "MAX_SERVERS",
     "MAX_TIMEOUT",
+    "MAX_TTL",
     "ResolverConfig",
     "ServerAddress",
 ]
@@ -30,6 +32,18 @@ MAX_TIMEOUT = 30.0
 """Seconds."""
 MAX_ATTEMPTS = 5
 MAX_SEARCH_DOMAINS = 32
+MAX_CACHE = 1 << 30
+"""Entries, and bytes, that a configuration may ask to remember."""
+MAX_TTL = 7 * 24 * 3600.0
+"""Seconds: more than RFC 8767 section 4 advises to keep anything is a slip of the pen."""
+
+_SECONDS = {
+    "resolution_delay": MAX_TIMEOUT,
+    "grace": MAX_TIMEOUT,
+    "level_lifetime": MAX_TTL,
+    "longest_ttl": MAX_TTL,
+    "longest_negative_ttl": MAX_TTL,
+}
 
 
 class ServerAddress(NamedTuple):
@@ -54,8 +68,17 @@ class ResolverConfig:
         use_stream: ask over TCP from the start (`use-vc`).
         payload_size: the largest datagram to accept, told to the servers by EDNS (RFC 6891 section 6.2.3):
             512 to 4096 octets; 1232 avoids fragments.
-        grace: seconds that the second family is still waited for once the first has addresses; RFC
-            8305 section 3 recommends 0.05 where a late answer can still be added, which it can't be here.
+        resolution_delay: seconds that IPv4 addresses wait for IPv6 ones before they are told of (RFC 8305
+            section 3); IPv6 addresses wait for nothing.
+        grace: seconds that the second family is still asked for once the first has addresses; what it
+            gives joins those that are being tried.
+        level_lifetime: seconds for which it is remembered how a server must be asked: with EDNS, without,
+            or over TCP.
+        cache_entries: answers that are remembered, 0 for none.
+        cache_bytes: bytes of memory for them, by estimate.
+        longest_ttl: seconds that an answer with addresses is remembered at most, whatever its TTL; 0: never.
+        longest_negative_ttl: seconds that it is remembered at most that there is no such name or address
+            (RFC 2308 section 5); 0: never.
 
     Raises:
         Misuse: when a value is of another kind or out of its range.
@@ -69,7 +92,13 @@ class ResolverConfig:
     rotate: bool = False
     use_stream: bool = False
     payload_size: int = 1232
+    resolution_delay: float = 0.05
     grace: float = 0.5
+    level_lifetime: float = 600.0
+    cache_entries: int = 1024
+    cache_bytes: int = 1024 * 1024
+    longest_ttl: float = 3600.0
+    longest_negative_ttl: float = 300.0
 
     def __post_init__(self) -> None:
         servers = checking.items("servers", self.servers, tuple, write=_SERVERS)
@@ -86,8 +115,11 @@ class ResolverConfig:
         checking.seconds("timeout", self.timeout, most=MAX_TIMEOUT)
         checking.count("attempts", self.attempts, 1, MAX_ATTEMPTS)
         checking.count("payload_size", self.payload_size, 512, 4096)
-        checking.seconds("grace", self.grace, zero=True, most=MAX_TIMEOUT)
-        checking.numbers(self, zero=("grace", "ndots"))
+        for name, most in _SECONDS.items():
+            checking.seconds(name, getattr(self, name), zero=True, most=most)
+        checking.count("cache_entries", self.cache_entries, 0, MAX_CACHE)
+        checking.count("cache_bytes", self.cache_bytes, 0, MAX_CACHE)
+        checking.numbers(self, zero=("ndots", "cache_entries", "cache_bytes", *_SECONDS))
 
 
 _SERVERS = '(ServerAddress("192.0.2.1"),), an IP address and, where it is not 53, a port, 1 to 65535'

@@ -11,6 +11,7 @@ __all__ = [
     "CloseExchange",
     "Event",
     "Failed",
+    "Found",
     "NameNotFound",
     "OpenStream",
     "Resolved",
@@ -77,6 +78,15 @@ class CloseExchange:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """At most once, before the end: what is known while a family's answer is still to come, in the order in
+    which to try it; never empty. `Resolved` follows, with these addresses and perhaps more (RFC 8305 section
+    3)."""
+
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Resolved:
     """The end: the addresses, canonical literals, in the order in which to try them; never empty."""
 
@@ -90,4 +100,4 @@ class Failed:
     error: NameNotFound | ServerFailed | TimedOut
 
 
-Event = SendDatagram | OpenStream | CloseExchange | Resolved | Failed
+Event = SendDatagram | OpenStream | CloseExchange | Found | Resolved | Failed

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from mungos.addresses import address_text, literal, normalised
 
-__all__ = ["Hosts", "parse_hosts"]
+__all__ = ["MAX_HOST_ADDRESSES", "Hosts", "parse_hosts"]
+
+MAX_HOST_ADDRESSES = 64
+"""Addresses that one name has in the table; more are passed over."""
 
 
 class Hosts:
@@ -32,11 +35,13 @@ class Hosts:
 
 def parse_hosts(text: str) -> Hosts:
     """Read lines of an address and its names. What follows `#` is a comment; a line whose first word is not
-    an address literal is passed over; a name on several lines has the addresses of all, each once."""
+    an address literal is passed over; a name on several lines has the addresses of all, each once, up to
+    `MAX_HOST_ADDRESSES`. Byte order marks, which editors leave before a file's first line, are passed over.
+    """
     table: dict[str, tuple[str, ...]] = {}
     # Long tables mostly repeat one address.
     seen: dict[str, str | None] = {}
-    for line in text.split("\n"):
+    for line in text.replace("\ufeff", "").split("\n"):
         words = line.partition("#")[0].split()
         if len(words) < 2:
             continue
@@ -50,6 +55,6 @@ def parse_hosts(text: str) -> Hosts:
         for name in words[1:]:
             key = name.lower().removesuffix(".")
             known = table.get(key, ())
-            if canonical not in known:
+            if canonical not in known and len(known) < MAX_HOST_ADDRESSES:
                 table[key] = (*known, canonical)
     return Hosts(table)

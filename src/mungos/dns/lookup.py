@@ -3,8 +3,8 @@
     lookup = Lookup("www.example.com", config=config, hosts=hosts, random=os.urandom, now=now, within=5.0)
 
 Pull `next_event` after the constructor and after every call until it returns None, and do what it says; call
-`expire` at `deadline`. The end is one `Resolved` or `Failed`, after every exchange was closed; after `cancel`
-there is none.
+`expire` at `deadline`. `Found` may come in between, once. The end is one `Resolved` or `Failed`, after every
+exchange was closed; after `cancel` there is none.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from enum import Enum
 from typing import Literal
 
 from mungos.addresses import address_text, literal, normalised, order_for_connecting
+from mungos.dns.cache import Cache, Level
 from mungos.dns.config import ResolverConfig, ServerAddress
 from mungos.dns.events import (
     CloseExchange,
     Event,
     Failed,
+    Found,
     NameNotFound,
     OpenStream,
     Resolved,
@@ -28,7 +30,7 @@ from mungos.dns.events import (
     ServerFailed,
 )
 from mungos.dns.hosts import Hosts
-from mungos.dns.matching import addresses_in, answers_question, make_query
+from mungos.dns.matching import answered, answers_question, make_query
 from mungos.dns.messages import HEADER_OCTETS, Question, Rcode, RecordType, decode, decode_head
 from mungos.dns.names import check_host, name_to_text
 from mungos.dns.search import candidates
@@ -44,6 +46,7 @@ MAX_BAD_ANSWERS = 16
 
 _LOOPBACK = ("127.0.0.1", "::1")
 _WITHOUT_EDNS = frozenset({Rcode.FORMERR, Rcode.NOTIMP, Rcode.BADVERS})
+_ANSWERS = frozenset({Rcode.NOERROR, Rcode.NXDOMAIN})
 _TIMED_OUT = "no answer in time"
 
 
@@ -76,9 +79,9 @@ class _Exchange:
     server: ServerAddress
     message_id: int
     stream: bool
-    edns: bool
+    level: Level
     deadline: float
-    begin: SendDatagram | OpenStream
+    begun: bool = False
     bad_answers: int = 0
     received: bytearray = field(default_factory=bytearray)
 
@@ -90,13 +93,18 @@ class Lookup:
     of hosts; `invalid` (RFC 6761 section 6.4) and `onion` (RFC 7686 section 2) are never asked for. Any other
     name goes to the servers, A and AAAA at the same time, with the search list around it; the first candidate
     with an address wins, and a server's failure ends the search, since only a clear no leads on to another
-    name.
+    name. What the cache holds is not asked for.
+
+    A server that fails when it is asked with EDNS is asked without it at its next turn, or at once when it
+    says that it can't read it; one that stays silent then too is asked over TCP (RFC 6891 sections 6.2.2 and
+    7, RFC 7766 section 5). What it answers at is remembered.
 
     Args:
         host: a name or an IP address literal without brackets.
         config: servers, search list, patience.
         hosts: the table that goes before the servers.
         families: which records to ask for.
+        cache: what earlier lookups have learned, and where this one puts what it learns; None for nothing.
         random: gives that many random octets, for message ids.
         now: the present, in seconds on the caller's clock.
         within: seconds for everything together, never extended.
@@ -111,6 +119,7 @@ class Lookup:
 
     __slots__ = (
         "_addresses_wait",
+        "_cache",
         "_candidates",
         "_config",
         "_done",
@@ -119,11 +128,12 @@ class Lookup:
         "_exchanges",
         "_families",
         "_host",
-        "_plain_servers",
+        "_levels",
         "_queries",
         "_random",
         "_refused",
         "_servers",
+        "_tell_at",
         "_within",
         "exchanges_begun",
         "ignored",
@@ -136,6 +146,7 @@ class Lookup:
         config: ResolverConfig,
         hosts: Hosts,
         families: Sequence[Family] = ("A", "AAAA"),
+        cache: Cache | None = None,
         random: Callable[[int], bytes],
         now: float,
         within: float,
@@ -153,12 +164,14 @@ class Lookup:
         self._within = within
         self._end = now + within
         self._addresses_wait: float | None = None
+        self._tell_at: float | None = None
         self._done = False
         self._events: deque[Event] = deque()
         self._exchanges: dict[int, _Exchange] = {}
         self._queries: tuple[_Query, ...] = ()
         self._refused: list[tuple[str, _Outcome]] = []
-        self._plain_servers: set[ServerAddress] = set()
+        self._cache = cache if cache is not None else Cache(config)
+        self._levels: dict[ServerAddress, Level] = {}
         self._servers = tuple(config.servers)
         self._candidates: deque[tuple[bytes, ...]] = deque()
         if self._answered_without_servers(hosts):
@@ -180,13 +193,22 @@ class Lookup:
         if self._done:
             return None
         earliest = min([exchange.deadline for exchange in self._exchanges.values()], default=self._end)
-        if self._addresses_wait is not None:
-            earliest = min(earliest, self._addresses_wait)
+        for instant in (self._addresses_wait, self._tell_at):
+            if instant is not None:
+                earliest = min(earliest, instant)
         return min(earliest, self._end)
 
     def next_event(self) -> Event | None:
         """The next thing to do, or None when there is nothing until a message or the deadline comes."""
-        return self._events.popleft() if self._events else None
+        while self._events:
+            event = self._events.popleft()
+            if isinstance(event, SendDatagram | OpenStream):
+                exchange = self._exchanges.get(event.exchange_id)
+                if exchange is None:
+                    continue  # over before it was begun
+                exchange.begun = True
+            return event
+        return None
 
     def receive_datagram(self, exchange_id: int, data: Buffer, now: float) -> None:
         """A datagram came for an exchange; one for an exchange that is closed is passed over."""
@@ -220,6 +242,8 @@ class Lookup:
         """An exchange's socket failed (it could not be made, was refused, reset, or ended), for `reason`."""
         exchange = self._live(exchange_id, now, stream=None)
         if exchange is not None:
+            if exchange.level is Level.STREAM:
+                self._descend(exchange)
             self._fail(exchange, reason, now)
 
     def expire(self, now: float) -> None:
@@ -233,8 +257,11 @@ class Lookup:
         if now >= self._end:
             self._finish(Failed(self._timed_out()))
             return
+        if self._tell_at is not None and now >= self._tell_at:
+            self._tell()
         for exchange in list(self._exchanges.values()):
             if exchange.id in self._exchanges and now >= exchange.deadline:
+                self._descend(exchange)
                 self._fail(exchange, _TIMED_OUT, now)
 
     def cancel(self) -> None:
@@ -286,36 +313,45 @@ class Lookup:
 
     def _ask_next_candidate(self, now: float) -> None:
         name = self._candidates.popleft()
-        self._addresses_wait = None
         self._queries = tuple(_Query(Question(name, RecordType[family])) for family in self._families)
         for query in self._queries:
-            self._try_next_server(query, now)
+            known = self._cache.find(query.question, now)
+            if known is not None:
+                query.addresses = known.addresses
+                query.outcome = _outcome(known.addresses, exists=known.exists)
+        for query in self._queries:
+            if query.outcome is None:
+                self._try_next_server(query, now)
+        if not self._done:
+            self._review(now)
 
     def _try_next_server(self, query: _Query, now: float) -> None:
         if query.tries >= self._config.attempts * len(self._servers):
-            self._settle(query, _Outcome.FAILED, now)
+            query.outcome = _Outcome.FAILED
             return
         server = self._servers[query.tries % len(self._servers)]
         query.tries += 1
-        self._begin(query, server, now, stream=self._config.use_stream)
+        level = self._levels.get(server)
+        if level is None:
+            level = self._levels[server] = self._cache.level(server, now)
+        self._begin(query, server, level, now, stream=self._config.use_stream or level is Level.STREAM)
 
-    def _begin(self, query: _Query, server: ServerAddress, now: float, *, stream: bool) -> None:
+    def _begin(self, query: _Query, server: ServerAddress, level: Level, now: float, *, stream: bool) -> None:
         message_id = int.from_bytes(self._random(2), "big")
-        edns = server not in self._plain_servers
-        payload = make_query(query.question, message_id, self._config.payload_size if edns else None)
+        payload_size = self._config.payload_size if level is Level.EDNS else None
+        payload = make_query(query.question, message_id, payload_size)
         self.exchanges_begun += 1
         number = self.exchanges_begun
-        begin: SendDatagram | OpenStream
         if stream:
-            begin = OpenStream(number, server, len(payload).to_bytes(2, "big") + payload)
+            self._events.append(OpenStream(number, server, len(payload).to_bytes(2, "big") + payload))
         else:
-            begin = SendDatagram(number, server, payload)
-        # A silent server must leave time for those that come after it in this round.
-        left_in_round = len(self._servers) - (query.tries - 1) % len(self._servers)
-        share = self._end if left_in_round == 1 else now + (self._end - now) / left_in_round
+            self._events.append(SendDatagram(number, server, payload))
+        # A silent server must leave time for all tries that come after: a datagram may just have been lost,
+        # and some drop what they can't read.
+        left = self._config.attempts * len(self._servers) - query.tries + 1
+        share = self._end if left == 1 else now + (self._end - now) / left
         deadline = min(now + self._config.timeout, share)
-        self._exchanges[number] = _Exchange(number, query, server, message_id, stream, edns, deadline, begin)
-        self._events.append(begin)
+        self._exchanges[number] = _Exchange(number, query, server, message_id, stream, level, deadline)
 
     def _answer(self, exchange: _Exchange, data: bytes, now: float) -> None:
         query = exchange.query
@@ -327,36 +363,58 @@ class Lookup:
         if not answers_question(head, query.question, exchange.message_id):
             self._ignore(exchange, now)
             return
+        if not head.questions:
+            # A bare header: its failure counts, and nothing else of it.
+            self._refused_by(exchange, head.header.rcode, now)
+            return
         if head.header.truncated:
             # RFC 7766 section 5: the answer is asked for again over TCP; what is cut is not used.
             if exchange.stream:
                 self._fail(exchange, "sent a truncated answer over TCP", now)
             else:
                 self._close(exchange)
-                self._begin(query, exchange.server, now, stream=True)
+                self._begin(query, exchange.server, exchange.level, now, stream=True)
             return
         try:
             answer = decode(data)
             rcode = answer.header.rcode
-            addresses = addresses_in(answer, query.question) if rcode == Rcode.NOERROR else ()
+            if rcode not in _ANSWERS:
+                self._refused_by(exchange, rcode, now)
+                return
+            said = answered(answer, query.question)
         except (Malformed, PeerMisbehaved) as error:
+            self._descend(exchange)
             self._fail(exchange, f"sent a bad answer: {error}", now)
             return
-        if rcode == Rcode.NOERROR:
-            self._close(exchange)
-            query.addresses = addresses
-            self._settle(query, _Outcome.ADDRESSES if addresses else _Outcome.NO_DATA, now)
-        elif rcode == Rcode.NXDOMAIN:
-            self._close(exchange)
-            self._settle(query, _Outcome.NO_NAME, now)
-        elif exchange.edns and rcode in _WITHOUT_EDNS:
+        if said.referral:
+            self._fail(exchange, "does not look names up for others", now)
+            return
+        self._close(exchange)
+        self._cache.learn(exchange.server, exchange.level, now)
+        exists = rcode == Rcode.NOERROR
+        self._cache.keep(query.question, said.addresses, exists=exists, ttl=said.ttl, now=now)
+        query.addresses = said.addresses
+        query.outcome = _outcome(said.addresses, exists=exists)
+        self._review(now)
+
+    def _refused_by(self, exchange: _Exchange, rcode: int, now: float) -> None:
+        """A server answered with a failure."""
+        if exchange.level is Level.EDNS and rcode in _WITHOUT_EDNS:
             # RFC 6891 section 7: a server that does not know EDNS says FORMERR; older ones say NOTIMP.
-            self._plain_servers.add(exchange.server)
+            self._descend(exchange)
             self._close(exchange)
-            self._begin(query, exchange.server, now, stream=exchange.stream)
-        else:
-            name = Rcode(rcode).name if rcode in _RCODES else f"response code {rcode}"
-            self._fail(exchange, f"answered {name}", now)
+            self._begin(exchange.query, exchange.server, Level.PLAIN, now, stream=exchange.stream)
+            return
+        if exchange.level is Level.EDNS:
+            # Some say SERVFAIL or REFUSED to what they can't read.
+            self._descend(exchange)
+        name = Rcode(rcode).name if rcode in _RCODES else f"response code {rcode}"
+        self._fail(exchange, f"answered {name}", now)
+
+    def _descend(self, exchange: _Exchange) -> None:
+        """A server failed at the level of this exchange: its next turn is at another."""
+        below = Level.EDNS if exchange.level is Level.STREAM else Level(exchange.level + 1)
+        self._levels[exchange.server] = below
 
     def _ignore(self, exchange: _Exchange, now: float) -> None:
         self.ignored += 1
@@ -366,26 +424,40 @@ class Lookup:
         elif exchange.bad_answers >= MAX_BAD_ANSWERS:
             # RFC 5452 section 9.3: under a flood of forged answers, TCP is the way out.
             self._close(exchange)
-            self._begin(exchange.query, exchange.server, now, stream=True)
+            self._begin(exchange.query, exchange.server, exchange.level, now, stream=True)
 
     def _fail(self, exchange: _Exchange, reason: str, now: float) -> None:
         self._close(exchange)
         exchange.query.reasons[exchange.server] = reason
         self._try_next_server(exchange.query, now)
+        if exchange.query.outcome is not None:
+            self._review(now)
 
-    def _settle(self, query: _Query, outcome: _Outcome, now: float) -> None:
-        query.outcome = outcome
+    def _review(self, now: float) -> None:
+        """A question is settled: is that all, or enough to begin with?"""
         if all(one.outcome is not None for one in self._queries):
             self._conclude(now)
-        elif outcome is _Outcome.ADDRESSES:
-            # RFC 8305 section 3: the second family gets a short while, not its whole time.
+            return
+        found = [query.question.type for query in self._queries if query.addresses]
+        if found and self._addresses_wait is None:
+            # RFC 8305 section 3: IPv6 addresses are used at once, IPv4 ones wait a moment for them.
             self._addresses_wait = now + self._config.grace
+            self._tell_at = now + self._config.resolution_delay
+            if RecordType.AAAA in found:
+                self._tell()
+
+    def _tell(self) -> None:
+        self._tell_at = None
+        self._events.append(Found(self._addresses()))
+
+    def _addresses(self) -> tuple[str, ...]:
+        return order_for_connecting(text for query in self._queries for text in query.addresses)
 
     def _conclude(self, now: float) -> None:
-        addresses = [text for query in self._queries for text in query.addresses]
+        addresses = self._addresses()
         outcomes = {query.outcome for query in self._queries}
         if addresses:
-            self._finish(Resolved(order_for_connecting(addresses)))
+            self._finish(Resolved(addresses))
         elif _Outcome.FAILED in outcomes:
             self._finish(Failed(self._server_error()))
         else:
@@ -420,20 +492,25 @@ class Lookup:
 
     def _close(self, exchange: _Exchange) -> None:
         del self._exchanges[exchange.id]
-        if exchange.begin in self._events:
-            self._events.remove(exchange.begin)
-        else:
+        if exchange.begun:
             self._events.append(CloseExchange(exchange.id))
 
     def _finish(self, end: Resolved | Failed | None) -> None:
         for exchange in list(self._exchanges.values()):
             self._close(exchange)
         self._done = True
+        self._tell_at = None
         self._candidates.clear()
         if end is not None:
             self._events.append(end)
         else:
             self._events = deque(event for event in self._events if isinstance(event, CloseExchange))
+
+
+def _outcome(addresses: tuple[str, ...], *, exists: bool) -> _Outcome:
+    if addresses:
+        return _Outcome.ADDRESSES
+    return _Outcome.NO_DATA if exists else _Outcome.NO_NAME
 
 
 _RCODES = frozenset(Rcode)

@@ -1,8 +1,10 @@
-"""Whether a message answers a question, and which addresses it gives for it."""
+"""Whether a message answers a question, and what it says to it."""
 
 from __future__ import annotations
 
-from mungos.addresses import address_text, normalised
+from dataclasses import dataclass
+
+from mungos.addresses import normalised
 from mungos.dns.messages import (
     CLASS_IN,
     Address,
@@ -13,19 +15,23 @@ from mungos.dns.messages import (
     Rcode,
     Record,
     RecordType,
+    StartOfAuthority,
     Target,
     encode,
 )
 from mungos.dns.names import Name, folded, name_to_text
 from mungos.errors import PeerMisbehaved
 
-__all__ = ["MAX_ADDRESSES", "MAX_CHAIN", "addresses_in", "answers_question", "make_query"]
+__all__ = ["MAX_ADDRESSES", "MAX_CHAIN", "Answered", "answered", "answers_question", "make_query"]
 
 MAX_CHAIN = 16
 """CNAME records that are followed inside one answer."""
 
 MAX_ADDRESSES = 64
 """Addresses that are kept of one answer; more are passed over."""
+
+_NO_FAILURES = frozenset({Rcode.NOERROR, Rcode.NXDOMAIN})
+_LONGEST = 0x7FFF_FFFF
 
 
 def make_query(question: Question, message_id: int, payload_size: int | None) -> bytes:
@@ -38,13 +44,14 @@ def answers_question(head: Message, question: Question, message_id: int) -> bool
     """Whether a message is the response to this very query (RFC 5452 section 9.1): its id, QR, opcode and
     question.
 
-    A FORMERR may come without the question, from a server that could not read it.
+    A failure may come without the question, as a bare header, from a server that could not read or did not
+    care to repeat it; what does so without being a failure is not believed.
     """
     header = head.header
     if header.id != message_id or not header.response or header.opcode != 0:
         return False
     if not head.questions:
-        return header.rcode == Rcode.FORMERR
+        return header.rcode not in _NO_FAILURES
     given = head.questions[0]
     return (
         given.type == question.type
@@ -53,36 +60,75 @@ def answers_question(head: Message, question: Question, message_id: int) -> bool
     )
 
 
-def addresses_in(answer: Message, question: Question) -> tuple[str, ...]:
-    """The addresses that an answer gives for its question, through its CNAME records; records of other names
-    are passed over.
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What a server says to a question.
 
-    Returns:
-        Canonical literals, without repetition, at most `MAX_ADDRESSES`; none when the answer has none.
+    Attributes:
+        addresses: canonical literals, without repetition, at most `MAX_ADDRESSES`; none when it has none.
+        ttl: seconds for which this may be kept: the least TTL on the way to it; for a negative answer, that
+            of its SOA record too (RFC 2308 section 5), and 0 without one.
+        referral: it names other servers, or another name, instead of answering, and did not ask there.
+    """
+
+    addresses: tuple[str, ...]
+    ttl: int
+    referral: bool
+
+
+def answered(answer: Message, question: Question) -> Answered:
+    """What a message without failure (NOERROR or NXDOMAIN) says to a question, through its CNAME records;
+    records of other names are passed over.
 
     Raises:
         PeerMisbehaved: when the CNAME records go in a circle, or are over `MAX_CHAIN`.
     """
-    aliases: dict[Name, Name] = {}
+    aliases: dict[Name, Record] = {}
     owned: dict[Name, list[Record]] = {}
     for record in answer.answers:
         if record.record_class != CLASS_IN:
             continue
-        if record.type == RecordType.CNAME and isinstance(record.data, Target):
-            aliases.setdefault(folded(record.name), folded(record.data.name))
+        if record.type == RecordType.CNAME:
+            aliases.setdefault(folded(record.name), record)
         elif record.type == question.type:
             owned.setdefault(folded(record.name), []).append(record)
     name = folded(question.name)
     passed = {name}
+    ttl = _LONGEST
     while name in aliases:
-        name = aliases[name]
+        alias = aliases[name]
+        ttl = min(ttl, alias.ttl)
+        name = folded(alias.data.name) if isinstance(alias.data, Target) else ()
         if name in passed or len(passed) > MAX_CHAIN:
             raise PeerMisbehaved(
                 f"aliases of {name_to_text(question.name)!r} go in a circle or are over {MAX_CHAIN}"
             )
         passed.add(name)
     texts: dict[str, None] = {}
-    for record in owned.get(name, ()):
-        if isinstance(record.data, Address) and len(texts) < MAX_ADDRESSES:
-            texts[address_text(normalised(record.data.address))] = None
-    return tuple(texts)
+    if answer.header.rcode == Rcode.NOERROR:
+        for record in owned.get(name, ())[:MAX_ADDRESSES]:
+            if isinstance(record.data, Address):
+                texts[str(normalised(record.data.address))] = None
+                ttl = min(ttl, record.ttl)
+    if texts:
+        return Answered(tuple(texts), ttl, False)
+    return _negative(answer, name, ttl, len(passed) > 1)
+
+
+def _negative(answer: Message, name: Name, ttl: int, aliased: bool) -> Answered:
+    header = answer.header
+    zone = delegated = None
+    for record in answer.authorities:
+        if record.record_class == CLASS_IN and name[len(name) - len(record.name) :] == folded(record.name):
+            if isinstance(record.data, StartOfAuthority) and zone is None:
+                zone = record
+                ttl = min(ttl, record.ttl, record.data.minimum)
+            elif record.type == RecordType.NS:
+                delegated = record
+    referral = False
+    if header.rcode == Rcode.NOERROR and zone is None:
+        # RFC 2308 section 2.2: who neither recurses nor is authoritative, or names servers without a SOA
+        # record, has sent us elsewhere. So has who gives an alias of another's and does not follow it.
+        knows = header.authoritative and not aliased
+        referral = not knows and (not header.recursion_available or delegated is not None)
+    return Answered((), ttl if zone is not None else 0, referral)

@@ -13,7 +13,7 @@ from enum import IntEnum
 from ipaddress import IPv4Address, IPv6Address
 
 from mungos.addresses import IPAddress
-from mungos.dns.names import Name, Offsets, name_to_text, read_name, write_name
+from mungos.dns.names import Name, NameReader, Offsets, name_to_text, write_name
 from mungos.errors import Malformed, Misuse
 
 __all__ = [
@@ -186,12 +186,15 @@ class Message:
     edns: Edns | None = None
 
 
-@dataclass(slots=True)
 class _Reader:
-    message: bytes
-    position: int = HEADER_OCTETS
-    edns: Edns | None = None
-    extended_rcode: int = 0
+    __slots__ = ("edns", "extended_rcode", "message", "names", "position")
+
+    def __init__(self, message: bytes) -> None:
+        self.message = message
+        self.names = NameReader(message)
+        self.position = HEADER_OCTETS
+        self.edns: Edns | None = None
+        self.extended_rcode = 0
 
     def fixed(self, layout: struct.Struct, what: str) -> tuple[int, ...]:
         start = self.position
@@ -203,7 +206,7 @@ class _Reader:
         return layout.unpack_from(self.message, start)
 
     def name(self) -> Name:
-        name, self.position = read_name(self.message, self.position)
+        name, self.position = self.names.read(self.position)
         return name
 
     def question(self) -> Question:
@@ -213,14 +216,18 @@ class _Reader:
 
     def records(self, count: int, *, additional: bool = False) -> tuple[Record, ...]:
         records: list[Record] = []
+        read, size = self.names.read, len(self.message)
         for _ in range(count):
-            name = self.name()
-            kind, record_class, ttl, length = self.fixed(_RECORD, "record")
+            name, start = read(self.position)
+            self.position = start + _RECORD.size
+            if self.position > size:
+                raise Malformed(f"record at octet {start} runs past the end of the message of {size} octets")
+            kind, record_class, ttl, length = _RECORD.unpack_from(self.message, start)
             end = self.position + length
-            if end > len(self.message):
+            if end > size:
                 raise Malformed(
                     f"data of {length} octets at octet {self.position} run past the end of the message of"
-                    f" {len(self.message)} octets"
+                    f" {size} octets"
                 )
             if kind == RecordType.OPT:
                 self.option_record(name, record_class, ttl, end, additional)
@@ -302,10 +309,10 @@ def decode_head(data: bytes) -> Message:
 
 
 def decode(data: bytes) -> Message:
-    """Read a whole message.
+    """Read a whole message. Octets behind its last record are passed over: some servers pad.
 
     Raises:
-        Malformed: when it breaks the format, ends too early, or goes on after its last record.
+        Malformed: when it breaks the format or ends too early.
     """
     header, (question_count, answer_count, authority_count, additional_count) = _header(data)
     reader = _Reader(data)
@@ -313,8 +320,6 @@ def decode(data: bytes) -> Message:
     answers = reader.records(answer_count)
     authorities = reader.records(authority_count)
     additionals = reader.records(additional_count, additional=True)
-    if reader.position != len(data):
-        raise Malformed(f"message goes on for {len(data) - reader.position} octets after its last record")
     if reader.extended_rcode:
         header = replace(header, rcode=reader.extended_rcode << 4 | header.rcode)
     return Message(header, questions, answers, authorities, additionals, reader.edns)

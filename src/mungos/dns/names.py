@@ -10,6 +10,7 @@ __all__ = [
     "MAX_NAME_OCTETS",
     "MAX_POINTERS",
     "Name",
+    "NameReader",
     "Offsets",
     "check_host",
     "folded",
@@ -119,61 +120,107 @@ def name_to_text(name: Name) -> str:
 
 def folded(name: Name) -> Name:
     """The name in ASCII lower case, for comparison (RFC 4343 section 3)."""
-    return tuple(label.lower() for label in name)
+    return tuple(map(bytes.lower, name))
+
+
+class NameReader:
+    """Reads the names of one message, each octet of it about once, however the names share their endings.
+
+    Each pointer must lead to before the part of the name that it ends, so that no loop is possible, and at
+    most `MAX_POINTERS` are followed. What was read is remembered by the place of each of its labels, so that
+    a chain of pointers is followed once; names that lie across one another are read up to twice the message.
+
+    Args:
+        message: the whole message; pointers count from its first octet.
+    """
+
+    __slots__ = ("_known", "_left", "_message")
+
+    def __init__(self, message: bytes) -> None:
+        self._message = message
+        # For the place of a label or pointer: its name, how many of the name's labels stand before it, and
+        # how many octets of labels and how many pointers come from there on.
+        self._known: dict[int, tuple[Name, int, int, int]] = {}
+        self._left = 2 * len(message) + MAX_NAME_OCTETS
+
+    def read(self, offset: int) -> tuple[Name, int]:
+        """Read the name at `offset`.
+
+        Returns:
+            The name, and the offset after it.
+
+        Raises:
+            Malformed: where the name leaves the message, a label's type is reserved, a pointer leads forward
+                or there are too many, the name is over 255 octets, or names lie across one another.
+        """
+        message, known = self._message, self._known
+        size = len(message)
+        labels: list[bytes] = []
+        places: list[tuple[int, int, int, int]] = []
+        rest: Name = ()
+        total = 1  # the root's octet
+        after = -1
+        segment = position = offset
+        pointers = 0
+        while True:
+            if position >= size:
+                raise Malformed(f"name at octet {offset} runs past the end of the message of {size} octets")
+            length = message[position]
+            if length == 0:
+                position += 1
+                break
+            places.append((position, len(labels), total, pointers))
+            if length <= MAX_LABEL_OCTETS:
+                end = position + 1 + length
+                total += length + 1
+                self._left -= length + 1
+                if total > MAX_NAME_OCTETS:
+                    raise Malformed(f"name at octet {offset} has over {MAX_NAME_OCTETS} octets")
+                if end > size:
+                    raise Malformed(
+                        f"label at octet {position} runs past the end of the message of {size} octets"
+                    )
+                if self._left < 0:
+                    raise Malformed(f"names up to octet {offset} lie across one another")
+                labels.append(message[position + 1 : end])
+                position = end
+                continue
+            if length < _POINTER:
+                # RFC 1035 section 4.1.4: the combinations 10 and 01 are reserved.
+                raise Malformed(f"label at octet {position} has the reserved type {length >> 6:02b}")
+            if position + 2 > size:
+                raise Malformed(
+                    f"pointer at octet {position} runs past the end of the message of {size} octets"
+                )
+            target = (length << 8 | message[position + 1]) & _LAST_POINTER_TARGET
+            pointers += 1
+            self._left -= 2
+            if after < 0:
+                after = position + 2
+            # RFC 1035 section 4.1.4: a pointer names a prior occurrence.
+            if target >= segment:
+                raise Malformed(f"pointer at octet {position} leads forward to octet {target}")
+            found = known.get(target)
+            if found is not None:
+                total += found[2]
+                pointers += found[3]
+                if total > MAX_NAME_OCTETS:
+                    raise Malformed(f"name at octet {offset} has over {MAX_NAME_OCTETS} octets")
+            if pointers > MAX_POINTERS:
+                raise Malformed(f"name at octet {offset} has over {MAX_POINTERS} pointers")
+            if found is not None:
+                rest = found[0][found[1] :]
+                break
+            segment = position = target
+        name = (*labels, *rest) if labels else rest
+        for place, index, octets, before in places:
+            known[place] = (name, index, total - octets, pointers - before)
+        return name, position if after < 0 else after
 
 
 def read_name(message: bytes, offset: int) -> tuple[Name, int]:
-    """Read the name at `offset`, following compression pointers.
-
-    Each pointer must lead to before the part of the name that it ends, so that no loop is possible, and at
-    most `MAX_POINTERS` are followed.
-
-    Returns:
-        The name, and the offset after it.
-
-    Raises:
-        Malformed: where the name leaves the message, a label's type is reserved, a pointer leads forward or
-            there are too many, or the name is over 255 octets.
-    """
-    labels: list[bytes] = []
-    size = len(message)
-    total = 1  # the root's octet
-    after = -1
-    segment = position = offset
-    pointers = 0
-    while True:
-        if position >= size:
-            raise Malformed(f"name at octet {offset} runs past the end of the message of {size} octets")
-        length = message[position]
-        if length == 0:
-            return tuple(labels), position + 1 if after < 0 else after
-        if length <= MAX_LABEL_OCTETS:
-            total += length + 1
-            if total > MAX_NAME_OCTETS:
-                raise Malformed(f"name at octet {offset} has over {MAX_NAME_OCTETS} octets")
-            position += 1
-            if position + length > size:
-                raise Malformed(
-                    f"label at octet {position - 1} runs past the end of the message of {size} octets"
-                )
-            labels.append(message[position : position + length])
-            position += length
-            continue
-        if length < _POINTER:
-            # RFC 1035 section 4.1.4: the combinations 10 and 01 are reserved.
-            raise Malformed(f"label at octet {position} has the reserved type {length >> 6:02b}")
-        if position + 2 > size:
-            raise Malformed(f"pointer at octet {position} runs past the end of the message of {size} octets")
-        target = int.from_bytes(message[position : position + 2], "big") & _LAST_POINTER_TARGET
-        pointers += 1
-        if pointers > MAX_POINTERS:
-            raise Malformed(f"name at octet {offset} has over {MAX_POINTERS} pointers")
-        if after < 0:
-            after = position + 2
-        # RFC 1035 section 4.1.4: a pointer names a prior occurrence.
-        if target >= segment:
-            raise Malformed(f"pointer at octet {position} leads forward to octet {target}")
-        segment = position = target
+    """Read a single name, as `NameReader.read` does."""
+    return NameReader(message).read(offset)
 
 
 def write_name(buffer: bytearray, name: Name, offsets: Offsets | None = None) -> None:

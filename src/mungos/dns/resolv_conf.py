@@ -26,13 +26,14 @@ def parse_resolv_conf(text: str) -> ResolverConfig:
 
     As in the C library: lines and options that are not understood are passed over, the first three servers
     count, of `domain` and `search` the last one does, numbers are brought into their range, and without a
-    server 127.0.0.1 is asked. Unlike it, no search list is made up from the machine's own name.
+    server 127.0.0.1 is asked. Unlike it, no search list is made up from the machine's own name, and byte
+    order marks are passed over.
     """
     servers: list[ServerAddress] = []
     search: tuple[str, ...] = ()
     numbers: dict[str, int] = {}
     switches: set[str] = set()
-    for line in text.split("\n"):
+    for line in text.replace("\ufeff", "").split("\n"):
         if line.startswith(("#", ";")):
             continue
         keyword, *words = _words(line) or ("",)
