@@ -149,21 +149,6 @@ def test_all_addresses_refused_names_each(world: World) -> None:
     assert "127.0.0.3" in str(reason)
 
 
-@pytest.mark.parametrize("world", ["memory"], indirect=True)
-def test_a_silent_address_gets_its_share_of_the_deadline_only(world: World) -> None:
-    manager = world.manager()
-    server, notes = Notes(), Notes()
-    listener = manager.listen("tcp://127.0.0.1:0", server)
-    world.network.silent_hosts.add("127.0.0.2")
-    world.network.unreachable_hosts.add("127.0.0.3")
-    names = NameServer(world, Zone({"many.example": ["127.0.0.2", "127.0.0.3", "127.0.0.1"]}))
-    began = world.now()
-    url = f"tcp://many.example:{listener.url.port}"
-    client(world, notes, url, names.manager(Limits(connect_within=3.0)))
-    world.run(lambda: bool(notes.of("Opened")))
-    assert 0.9 <= world.now() - began <= 1.1
-
-
 def test_a_name_that_does_not_exist(world: World) -> None:
     names = NameServer(world, Zone({"there.example": ["127.0.0.1"]}))
     notes = Notes()

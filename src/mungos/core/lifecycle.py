@@ -230,21 +230,21 @@ class Lifecycle(ABC):
         if self.phase is _RESOLVING:
             self._set_phase(_CONNECTING)
 
-    def attach(self, endpoint: StreamEndpoint, interest: int) -> None:
-        """Own a transport from here on."""
+    def attach(self, endpoint: StreamEndpoint, interest: int, entry: int = 0) -> None:
+        """Own a transport from here on; with `entry`, it stands in the ledger and is watched already."""
         manager = self.manager
         self._endpoint = endpoint
-        self._endpoint_entry = manager.ledger.enter(
+        self._endpoint_entry = entry or manager.ledger.enter(
             "descriptor", f"{self} stream {endpoint.local} ↔ {endpoint.remote}", self.origin, manager.now
         )
         self._fd = endpoint.fd
         self.local = endpoint.local
         self.remote = endpoint.remote
         self._interest = interest
-        manager.watch(endpoint.fd, self, interest)
+        manager.watch(endpoint.fd, self, 0 if entry else interest)
 
     def detach(self) -> None:
-        """Give the transport up: a failed attempt, or the end."""
+        """Give the transport up."""
         endpoint = self._endpoint
         if endpoint is not None:
             self._drop_interest()
@@ -377,7 +377,7 @@ class Lifecycle(ABC):
             self.manager.schedule(self, max(when, now))
 
     def _update_interest(self) -> None:
-        if self._endpoint is None or self._opening is not None:
+        if self._endpoint is None:
             return
         interest = 0
         if not (self._transport_ended or self._held) and (self._secure is None or not self._secure.full):

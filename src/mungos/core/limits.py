@@ -27,6 +27,10 @@ class Limits:
         send_hard: unsent bytes above which `send` raises Misuse and takes nothing.
         resolve_within: seconds for a name lookup, all servers and attempts.
         connect_within: seconds for TCP's handshake, all addresses.
+        attempt_delay: seconds after which the next address is tried beside those that have not answered (RFC
+            8305 section 5).
+        max_attempts: addresses of one connection that are tried at once; above it the oldest attempt makes
+            room, so that all get their share of `connect_within`.
         close_within: seconds that `close()` drains before it becomes `abort()`.
         linger: seconds to wait for the peer's end once all of ours is sent.
         idle_within: seconds without traffic after which a plain tcp, tls or unix connection is ended, up to
@@ -51,6 +55,8 @@ class Limits:
     send_hard: int = 16 * 1024 * 1024
     resolve_within: float = 5.0
     connect_within: float = 10.0
+    attempt_delay: float = 0.25
+    max_attempts: int = 8
     close_within: float = 5.0
     linger: float = 1.0
     idle_within: float | None = None

@@ -26,12 +26,12 @@ from mungos.core.ledger import Ledger, Origin, calling_place
 from mungos.core.lifecycle import Lifecycle
 from mungos.core.limits import Limits
 from mungos.core.listener import Listener
-from mungos.core.opening import Opening, unix_address
+from mungos.core.opening import Attempt, Opening, unix_address
 from mungos.core.options import judge_both, judge_listening, judge_tls
 from mungos.core.reasons import CloseKind
 from mungos.core.states import Phase
 from mungos.core.timers import NEVER, Sleeper, Timer, Timers
-from mungos.dns import Hosts, ResolverConfig, load
+from mungos.dns import Cache, Hosts, ResolverConfig, load
 from mungos.errors import Closed, Misuse
 from mungos.protocol import Protocol
 from mungos.tls.config import ClientConfig, ServerConfig
@@ -115,6 +115,7 @@ class Manager:
         self.view = memoryview(self.buffer)
         self.origin = calling_place()
         self._resolver = resolver
+        self._cache: Cache | None = None
         self._host = host
         self._owner = threading.get_ident()
         self._table: dict[int, Watcher] = {}
@@ -540,6 +541,8 @@ class Manager:
 
     def _defect(self, where: object, error: Exception) -> None:
         log.error("%r failed by itself, aborting it", where, exc_info=error)
+        if isinstance(where, Attempt):
+            where = where.connection
         if isinstance(where, Connection | DatagramConnection):
             where.finish(CloseKind.BROKEN, error, reset=True)
 
@@ -696,6 +699,13 @@ class Manager:
         if self._resolver is None:
             self._resolver = load()
         return self._resolver
+
+    @property
+    def cache(self) -> Cache:
+        """What name servers have answered, for as long as they allow: for all lookups of this manager."""
+        if self._cache is None:
+            self._cache = Cache(self.resolver()[0])
+        return self._cache
 
     @property
     def busy(self) -> bool:

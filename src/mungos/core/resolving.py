@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from mungos.core.ledger import Origin
 from mungos.core.timers import NEVER
-from mungos.dns import CloseExchange, Lookup, NameNotFound, OpenStream, Resolved, SendDatagram
+from mungos.dns import CloseExchange, Found, Lookup, NameNotFound, OpenStream, Resolved, SendDatagram
 from mungos.dns import Failed as LookupFailed
 from mungos.errors import MungosError
 from mungos.wires.contract import READABLE, WRITABLE, Address, DatagramEndpoint, StreamEndpoint
@@ -18,17 +18,28 @@ if TYPE_CHECKING:
 __all__ = ["Resolving"]
 
 Done = Callable[[tuple[str, ...], MungosError | None], None]
+Some = Callable[[tuple[str, ...]], None]
 
 
 class Resolving:
-    """One lookup. `done` is called once, with addresses or an error; never after `cancel`."""
+    """One lookup. `done` is called once, with addresses or an error; before it perhaps `found`, with those
+    that are known while others are still to come. Neither is called after `cancel`."""
 
-    def __init__(self, manager: Manager, host: str, within: float, origin: Origin, done: Done) -> None:
+    def __init__(
+        self,
+        manager: Manager,
+        host: str,
+        within: float,
+        origin: Origin,
+        done: Done,
+        found: Some | None = None,
+    ) -> None:
         self.manager = manager
         self.origin = origin
         self._host = host
         self._within = within
         self._done = done
+        self._found = found
         self._lookup: Lookup | None = None
         self._entry = manager.ledger.enter("lookup", host, origin, manager.now)
         self._exchanges: dict[int, _DatagramExchange | _StreamExchange] = {}
@@ -43,6 +54,7 @@ class Resolving:
                 self._host,
                 config=config,
                 hosts=hosts,
+                cache=manager.cache,
                 random=manager.wire.random,
                 now=manager.now,
                 within=self._within,
@@ -91,6 +103,9 @@ class Resolving:
                 exchange = self._exchanges.pop(event.exchange_id, None)
                 if exchange is not None:
                     exchange.close()
+            elif isinstance(event, Found):
+                if self._found is not None:
+                    self._found(event.addresses)
             elif isinstance(event, Resolved):
                 self._end(event.addresses, None)
             elif isinstance(event, LookupFailed):

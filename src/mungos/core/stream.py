@@ -88,11 +88,8 @@ class Stream(Lifecycle):
 
     def on_io(self, mask: int, now: float) -> None:
         """The poller's hint: look."""
-        if mask == READABLE == self._interest and not self.on_ready_list and self._opening is None:
+        if mask == READABLE == self._interest and not self.on_ready_list:
             self._read(now)
-            return
-        if self._opening is not None:
-            self._opening.on_io()
             return
         interest = self._interest
         if interest & WRITABLE and mask & ~READABLE:
