@@ -14,9 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from mungos.lab.findings import sources
+from mungos.lab.findings import RULES, explaining, sources
+from mungos.lab.findings.contract import Case, Rule
 from mungos.lab.order import Order
-from mungos.lab.record import Record
+from mungos.lab.record import Finding, Record
 from mungos.lab.verdicts import Verdict
 from mungos.lab.watch import run
 from mungos.lab.watch.removal import remove_all
@@ -433,3 +434,65 @@ def test_a_socket_at_the_directory_s_place_is_removed(precious: Path) -> None:
     record = run(Order(python(code)))
     assert (record.verdict, problem(record)) == (Verdict.PASSED, "")
     assert workspaces(precious) == []
+
+
+FORGER = """
+import os
+for pid in os.listdir("/proc"):
+    try:
+        if open(f"/proc/{pid}/comm").read().strip() not in {"mungos-guard", "mungos-keeper"}:
+            continue
+        for number in os.listdir(f"/proc/{pid}/fd"):
+            try:
+                pipe = os.open(f"/proc/{pid}/fd/{number}", os.O_WRONLY | os.O_NONBLOCK)
+                os.write(pipe, b"ended 0 0.0 0.0\\nended x\\nempty 0\\nguard 1\\nrefused it\\n")
+                os.write(pipe, b"x" * 100000)
+            except OSError:
+                pass
+    except (OSError, ValueError):
+        pass
+os._exit(7)
+"""
+
+
+@ways
+def test_what_the_program_writes_to_the_keeper_s_pipe_is_no_word_of_the_keeper(
+    precious: Path, isolated: bool
+) -> None:
+    record = run(Order(python(FORGER), isolated=isolated))
+    assert (record.verdict, record.exit_status) == (Verdict.FAILED, 7), texts(record.attempts[0], "stderr")
+
+
+def test_a_source_too_deep_for_a_rule_leaves_the_others_their_findings(
+    precious: Path, tmp_path: Path
+) -> None:
+    """A name with 900 dots under a lock that is waited for."""
+    deep = "a" + ".a" * 900
+    source = tmp_path / "deep.py"
+    text = (
+        "import threading\n"
+        "class A: pass\n"
+        "a = A(); a.a = a\n"
+        "lock = threading.Lock()\n"
+        "def work():\n"
+        f"    {deep}.b = 1\n"
+        "    with lock:\n"
+        "        lock.acquire()\n"
+        f"    if 0: {deep}.acquire()\n"
+        "work()\n"
+    )
+    source.write_text(text, encoding="ascii")
+    (attempt,) = run(Order((sys.executable, str(source)), stall=0.6, grace=0.2)).attempts
+    assert attempt.verdict is Verdict.STALLED
+    assert attempt.findings
+
+
+def test_a_rule_that_fails_is_named_and_the_others_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_case: Case) -> Iterator[Finding]:
+        raise RecursionError("too deep")
+
+    broken = Rule(RULES[0].name, "fails", fail)
+    monkeypatch.setattr(explaining, "RULES", (broken, *RULES[1:]))
+    record = run(Order(shell("sleep 1000"), stall=0.3, grace=0.1))
+    assert f"the rule {RULES[0].name} failed: RecursionError: too deep" in problem(record)
+    assert record.attempts[0].findings

@@ -24,8 +24,8 @@ KINDS = ("json", "junit", "html")
 # In the shell, which begins at once: the autopsy waits for no program that takes long.
 PY_SPY = f"""#!/bin/sh
 for pid; do :; done
-echo '[{{"os_thread_id": '$pid', "thread_name": "MainThread", "frames": [{{"name": "log_in", "filename": "app.py",
-"line": 3, "locals": [{{"name": "password", "repr": "{PASSWORD}"}}]}}]}}]'
+echo '[{{"os_thread_id": '$pid', "thread_name": "MainThread", "frames": [{{"name": "log_in",
+"filename": "app.py", "line": 3, "locals": [{{"name": "password", "repr": "{PASSWORD}"}}]}}]}}]'
 """
 PROGRAM = "import os, time\ndel os.environ['SECRET']\nprint('begun', flush=True)\ntime.sleep(1000)\n"
 

@@ -17,11 +17,13 @@ _RANK = {rule.name: number for number, rule in enumerate(RULES)}
 _CAUSES, _PLACES, _CONSEQUENCES, _LAST = 1, 2, 3, len(TIERS) - 1
 
 
-def explain(case: Case) -> tuple[Finding, ...]:
+def explain(case: Case, failed: list[str] | None = None) -> tuple[Finding, ...]:
     """Why it did not end, or what it left.
 
     Args:
         case: the run, with its autopsy where a clock ran out or processes were left.
+        failed: takes what went wrong with a rule, as a sentence: the others are asked all the same. Without
+            it that is raised.
 
     Returns:
         Findings, the most fundamental cause first, each once; none for a run that passed.
@@ -34,10 +36,15 @@ def explain(case: Case) -> tuple[Finding, ...]:
         if _TIER[rule.name] == _LAST and any(_TIER[f.rule] < _LAST - 1 for f in all_found):
             continue
         kept = 0
-        for finding in rule.examine(case):
-            if kept < MAX_PER_RULE and not any(_same(finding, other) for other in all_found):
-                all_found.append(finding)
-                kept += 1
+        try:
+            for finding in rule.examine(case):
+                if kept < MAX_PER_RULE and not any(_same(finding, other) for other in all_found):
+                    all_found.append(finding)
+                    kept += 1
+        except Exception as error:
+            if failed is None:
+                raise
+            failed.append(f"the rule {rule.name} failed: {type(error).__name__}: {str(error)[:200]}")
     explained = {finding.pid for finding in all_found if _TIER[finding.rule] <= _CAUSES}
     shown = [f for f in all_found if _TIER[f.rule] != _PLACES or f.pid not in explained]
     return tuple(sorted(shown, key=lambda finding: _order(scene, finding)))

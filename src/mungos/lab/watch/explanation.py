@@ -87,7 +87,8 @@ def reason(case: Case) -> tuple[tuple[Finding, ...], str]:
     try:
         from mungos.lab.findings import explain  # noqa: PLC0415 - a run that passes needs none
 
-        return explain(case), ""
+        failed: list[str] = []
+        return explain(case, failed), "; ".join(failed)
     except Exception as error:  # noqa: BLE001 - the facts and the verdict stand without it
         return (), f"the findings failed: {type(error).__name__}: {error}"
 

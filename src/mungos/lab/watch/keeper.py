@@ -4,7 +4,8 @@ lab -> keeper -> guard -> command. The guard is process 1 of the command's PID n
 orphan and hands signals on), or, without namespaces, a subreaper. When the command itself has to be process 1
 there is no guard: the keeper's child becomes the command.
 
-What the keeper and the guard have to say are lines on one pipe to the lab:
+What the keeper and the guard have to say are lines on one pipe to the lab, each behind the run's word, which
+the command does not know: it is in no argument and no variable of the environment:
     refused WHY                 the isolation could not be had; nothing was started
     guard PID                   outer number of the guard (or of the command as process 1)
     started SECONDS             on the monotonic clock, just before the command's fork (or exec)
@@ -88,8 +89,10 @@ def main(descriptor: int) -> NoReturn:
 
 
 def _say(plan: Plan, text: str) -> None:
-    try:  # noqa: SIM105 - as above
-        os.write(plan.status, text.replace("\n", " ").encode("utf-8", "backslashreplace")[:2048] + b"\n")
+    try:
+        line = f"{plan.word} {text}".replace("\n", " ").encode("utf-8", "backslashreplace")
+        # An end in front as well: the command may have written the beginning of a line.
+        os.write(plan.status, b"\n" + line[:2048] + b"\n")
     except OSError:  # the lab is gone, and the lifeline tells
         pass
 
@@ -114,7 +117,7 @@ def _keep(plan: Plan, guard: int) -> NoReturn:
         if handle in found:
             break
         # A fork of the lab may hold the other end of the lifeline: another parent says it as well.
-        if plan.lifeline in found or os.getppid() != plan.lab:
+        if (plan.lifeline in found and _is_over(plan.lifeline)) or os.getppid() != plan.lab:
             _end_all(plan, guard)
             remove_workspace(plan.place, plan.folder, os.fsdecode(plan.workspace))
             os._exit(0)
@@ -124,6 +127,15 @@ def _keep(plan: Plan, guard: int) -> NoReturn:
     if not plan.isolated:
         _end_below()  # only when the guard was killed is there anything
     os._exit(0)
+
+
+def _is_over(lifeline: int) -> bool:
+    """Whether its end has come. The lab writes nothing to it; who does has found it in /proc."""
+    os.set_blocking(lifeline, False)
+    try:
+        return not os.read(lifeline, 65536)
+    except BlockingIOError:
+        return False
 
 
 def _end_all(plan: Plan, guard: int) -> None:

@@ -15,6 +15,7 @@ __all__ = ["Running", "launch"]
 _PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "keeper_program.py")
 _ROWS, _COLUMNS = 24, 80  # of a terminal
 _PIECE = 65536  # bytes of the keeper's lines at a time
+_LONGEST = 4096  # bytes of one of them, which the keeper keeps to
 
 
 class Running:
@@ -26,6 +27,7 @@ class Running:
         status: descriptor of its lines.
         lifeline: closing it ends the tree at once.
         streams: descriptors that output is read from, by name.
+        word: how each of the keeper's lines begins.
         guard: process number of the guard, or of the command as process 1; 0 until it is known.
         began: when the command was started, on the monotonic clock.
         refused: why there is no isolation; nothing was started then.
@@ -39,10 +41,13 @@ class Running:
 
     __slots__ = (
         "_rest", "began", "cpu", "empty", "ended", "ended_at", "failed", "guard", "handle", "keeper",
-        "lifeline", "reaped", "refused", "remarks", "status", "streams",
+        "lifeline", "reaped", "refused", "remarks", "status", "streams", "word",
     )  # fmt: skip
 
-    def __init__(self, keeper: int, handle: int, status: int, lifeline: int, streams: dict[str, int]) -> None:
+    def __init__(
+        self, keeper: int, handle: int, status: int, lifeline: int, streams: dict[str, int], word: str
+    ) -> None:
+        self.word = word
         self.keeper = keeper
         self.handle = handle
         self.status = status
@@ -68,9 +73,15 @@ class Running:
             return True
         if not data:
             return False
-        *lines, self._rest = (self._rest + data).split(b"\n")
+        *lines, rest = (self._rest + data).split(b"\n")
+        self._rest = rest[:_LONGEST]
         for line in lines:
-            self._understand(line.decode("utf-8", "backslashreplace"))
+            text = line[:_LONGEST].decode("utf-8", "backslashreplace")
+            word, _, said = text.partition(" ")
+            if word == self.word:
+                self._understand(said)
+            elif text:
+                self.remarks = (self.remarks + text + "\n")[-4096:]
         return True
 
     def _understand(self, line: str) -> None:
@@ -88,8 +99,6 @@ class Running:
             self.ended, self.ended_at, self.cpu = int(status), float(at), float(cpu)
         elif word == "empty":
             self.empty, self.cpu = True, float(rest)
-        else:
-            self.remarks = (self.remarks + line + "\n")[-4096:]
 
     def gone(self) -> bool:
         """Whether the keeper ended; it is reaped then."""
@@ -163,7 +172,7 @@ def launch(
             None if directory is None else os.fsencode(directory),
             isolated=isolated, private=private, pid1=pid1, terminal=terminal, streams=theirs_of_streams,
             status=status_end, lifeline=lifeline_end, lab=os.getpid(),
-            workspace=os.fsencode(workspace.path), folder=folder, place=place,
+            workspace=os.fsencode(workspace.path), folder=folder, place=place, word=os.urandom(16).hex(),
         )  # fmt: skip
         paper = os.memfd_create("plan")
         theirs.append(paper)
@@ -182,7 +191,7 @@ def launch(
     finally:
         for each in theirs:
             os.close(each)
-    return Running(keeper, handle, status, lifeline, streams)
+    return Running(keeper, handle, status, lifeline, streams, plan.word)
 
 
 def _execute(paper: int, status: int, passed: list[int]) -> int:

@@ -24,17 +24,18 @@ class Plan:
         lab: process number of the lab.
         workspace: path of the run's own directory, to be removed when the lab could not do it.
         folder, place: descriptors of it, and of the directory in which it stands.
+        word: how each of the keeper's lines begins: the command may find the pipe, but does not know it.
     """
 
     __slots__ = (
         "command", "directory", "environment", "folder", "isolated", "lab", "lifeline", "pid1", "place",
-        "private", "status", "streams", "terminal", "workspace",
+        "private", "status", "streams", "terminal", "word", "workspace",
     )  # fmt: skip
 
     def __init__(
         self, command: list[bytes], environment: dict[bytes, bytes], directory: bytes | None, *,
         isolated: bool, private: bool, pid1: bool, terminal: bool, streams: tuple[int, int, int],
-        status: int, lifeline: int, lab: int, workspace: bytes, folder: int, place: int,
+        status: int, lifeline: int, lab: int, workspace: bytes, folder: int, place: int, word: str,
     ) -> None:  # fmt: skip
         self.command = command
         self.environment = environment
@@ -50,6 +51,7 @@ class Plan:
         self.workspace = workspace
         self.folder = folder
         self.place = place
+        self.word = word
 
     def pack(self) -> bytes:
         """As bytes that the same interpreter reads."""
