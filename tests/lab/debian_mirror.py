@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import shutil
-import subprocess
-from collections.abc import Iterator, Sequence
+import tarfile
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -70,16 +71,24 @@ class Mirror:
         )
 
     def _build(self, suite: str, package: str) -> None:
-        made = self.folder.with_name("package")
-        (made / "DEBIAN").mkdir(parents=True)
-        (made / "DEBIAN" / "control").write_text(self._control(suite, package))
-        (made / "usr").mkdir()
-        (made / "usr" / package).write_text(suite)
         file = self.file(suite, package)
         file.parent.mkdir(parents=True, exist_ok=True)
-        line = ["dpkg-deb", "-Znone", "--root-owner-group", "--build", str(made), str(file)]
-        subprocess.run(line, check=True, stdout=subprocess.DEVNULL)
-        shutil.rmtree(made)
+        parts = {
+            "debian-binary": b"2.0\n",
+            "control.tar": _tar({"control": self._control(suite, package)}),
+            # A group that is not that of who unpacks it.
+            "data.tar": _tar({f"usr/{package}": suite}, group=50),
+        }
+        # ar(5): a head of 60 bytes for each part, which begins at an even place.
+        file.write_bytes(
+            b"!<arch>\n"
+            + b"".join(
+                f"{name:<16}{0:<12}{0:<6}{0:<6}{0o100644:<8o}{len(part):<10}`\n".encode()
+                + part
+                + b"\n" * (len(part) % 2)
+                for name, part in parts.items()
+            )
+        )
 
     def _index(self, suite: str, packages: Sequence[str]) -> None:
         entries = []
@@ -101,6 +110,16 @@ class Mirror:
             f" {hashlib.sha256(held).hexdigest()} {len(held)} "
             f"{index.relative_to(self.release(suite).parent)}\n"
         )
+
+
+def _tar(files: Mapping[str, str], group: int = 0) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as archive:
+        for name, text in files.items():
+            about = tarfile.TarInfo(f"./{name}")
+            about.size, about.gid = len(text), group
+            archive.addfile(about, io.BytesIO(text.encode()))
+    return packed.getvalue()
 
 
 def unsigned_bootstrap(folder: Path, log: Path) -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+
+import pytest
 
 from mungos.lab.processors import Root, host_architecture, wrap
 from mungos.lab.processors.places import NOTE
@@ -61,3 +64,17 @@ def note(root: Root) -> dict[str, object]:
     known = json.loads((root.path / NOTE).read_text())
     assert isinstance(known, dict)
     return known
+
+
+def interpreter_for_everybody(source: Path) -> str:
+    """A Python new enough that an ordinary user may execute; skips the test where there is none, or where he
+    can't read the library in `source`."""
+    if not all(folder.stat().st_mode & 1 for folder in (source, *source.parents)):
+        pytest.skip("an ordinary user can't read the library")
+    for name in ("python3", "python3.14", "python3.13", "python3.12", "python3.11"):
+        for folder in ("/usr/bin", "/usr/local/bin"):
+            path = f"{folder}/{name}"
+            check = "import sys; sys.exit(sys.version_info < (3, 11))"
+            if shutil.which(path) and subprocess.run([path, "-c", check], check=False).returncode == 0:
+                return path
+    pytest.skip("no interpreter that an ordinary user may execute")

@@ -7,11 +7,13 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+import mungos
 from mungos.lab.processors import (
     ARCHITECTURES,
     MirrorLacks,
@@ -27,6 +29,7 @@ from mungos.lab.processors import (
 from mungos.lab.processors.mirror import MOST_NAMED, missing_files
 from mungos.lab.processors.places import NOTE, read_root
 from tests.lab.debian_mirror import VERSION, Mirror, unsigned_bootstrap
+from tests.lab.processor_roots import interpreter_for_everybody
 
 pytestmark = pytest.mark.timeout(30)
 real = pytest.mark.foreign("mmdebstrap")
@@ -260,6 +263,43 @@ def test_package_of_no_release_is_a_wrong_option(mirror: Mirror, asked: Callable
         add(url, include=("nonsense",))
     assert not isinstance(raised.value, MirrorLacks)
     assert asked() == [NEW]
+
+
+USER = 12345
+AS_USER = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from mungos.lab.processors import add_root
+root = add_root(sys.argv[3], mirror=sys.argv[2], include=[])
+print(root.suite, (root.path / "usr" / "bash").read_text(), sep="|")
+"""
+
+
+@real
+@pytest.mark.skipif(os.geteuid() != 0, reason="all of these tests run as an ordinary user")
+def test_ordinary_user_unpacks_what_is_of_another_group(mirror: Mirror) -> None:
+    source = Path(mungos.__file__).parent.parent
+    mirror.file(NEW, "bash").unlink()
+    own = Path(tempfile.mkdtemp(prefix="mungos-mirror-"))  # the test's own folder is root's alone
+    try:
+        unsigned_bootstrap(own / "bin", own / "asked")
+        for path in (own, own / "bin", own / "bin" / "mmdebstrap"):
+            os.chown(path, USER, USER)
+        with mirror.served() as url:
+            done = subprocess.run(
+                [interpreter_for_everybody(source), "-B", "-c", AS_USER, str(source), url, NAME],
+                user=USER, group=USER, extra_groups=[], cwd="/", text=True, timeout=25, check=False,
+                env={
+                    "PATH": f"{own / 'bin'}:{os.environ['PATH']}", "HOME": str(own), "TMPDIR": str(own),
+                    "MUNGOS_CACHE": str(own / "cache"),
+                },
+                capture_output=True,
+            )  # fmt: skip
+    finally:
+        shutil.rmtree(own)
+    if "unshare failed" in done.stderr:
+        pytest.skip("no user namespaces here")
+    assert (done.returncode, done.stdout) == (0, f"{OLD}|{OLD}\n"), done.stderr
 
 
 # -- the command line

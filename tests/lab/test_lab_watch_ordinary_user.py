@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import mungos
+from tests.lab.processor_roots import interpreter_for_everybody
 
 USER = 12345
 PROGRAM = """
@@ -35,30 +36,18 @@ print([name for name in os.listdir(os.environ["TMPDIR"]) if name.startswith("mun
 """
 
 
-def _interpreter() -> str:
-    """One that everybody may execute, and that knows this Python."""
-    for name in ("python3", "python3.14", "python3.13", "python3.12", "python3.11"):
-        for folder in ("/usr/bin", "/usr/local/bin"):
-            path = f"{folder}/{name}"
-            check = "import sys; sys.exit(sys.version_info < (3, 11))"
-            if shutil.which(path) and subprocess.run([path, "-c", check], check=False).returncode == 0:
-                return path
-    pytest.skip("no interpreter that an ordinary user may execute")
-
-
 @pytest.mark.timeout(60)
 @pytest.mark.skipif(os.geteuid() != 0, reason="this is an ordinary user")
 def test_an_ordinary_user(tmp_path: Path) -> None:
     source = Path(mungos.__file__).parent.parent
-    if not all(folder.stat().st_mode & 1 for folder in (source, *source.parents)):
-        pytest.skip("an ordinary user can't read the library")
     folder = Path(f"/tmp/mungos-test-{os.getpid()}")
     folder.mkdir()
     os.chown(folder, USER, USER)
     try:
         done = subprocess.run(
-            [_interpreter(), "-B", "-c", PROGRAM, str(source)], user=USER, group=USER, extra_groups=[],
-            cwd="/", env={"PATH": os.environ["PATH"], "TMPDIR": str(folder), "HOME": str(folder)},
+            [interpreter_for_everybody(source), "-B", "-c", PROGRAM, str(source)],
+            user=USER, group=USER, extra_groups=[], cwd="/",
+            env={"PATH": os.environ["PATH"], "TMPDIR": str(folder), "HOME": str(folder)},
             capture_output=True, text=True, check=False, timeout=50,
         )  # fmt: skip
     finally:

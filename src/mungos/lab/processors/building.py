@@ -156,7 +156,7 @@ def _in_place_of(root: Root, lacking: dict[str, tuple[str, ...]], say: Say) -> R
     )
     root = replace(root, instead=f"in place of {told} on {datetime.now(UTC).date().isoformat()}")
     root.write_note(root.path)
-    say(f"Debian {root.suite} {root.instead}. To choose, {HINT}")
+    say(f"Debian {root.suite} {root.instead}; {HINT}")
     for suite in lacking:
         if remove_root(root.architecture, suite):
             say(f"removed {root_path(root.architecture, suite)}, which was made of another list of packages")
@@ -219,14 +219,17 @@ def _command(
 
 def _unpack(line: Sequence[str], mirror: str, to: Path, say: Say) -> tuple[str, ...]:
     """Unpack the packages; returns the files that the mirror lacks, when that is why it failed."""
-    english = {**os.environ, "LC_ALL": "C.UTF-8", "LANGUAGE": ""}
+    environment = {**os.environ, "LC_ALL": "C.UTF-8", "LANGUAGE": ""}  # it is read, too
+    if os.geteuid() != 0:
+        # The one user that there is can give a file to nobody else; bookworm has one of the group staff.
+        environment["TAR_OPTIONS"] = "--no-same-owner"
     attempt = 0
     while True:
         attempt += 1
         try:
             done = subprocess.run(  # noqa: S603 - mmdebstrap
                 line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                errors="replace", timeout=PATIENCE, check=False, env=english,
+                errors="replace", timeout=PATIENCE, check=False, env=environment,
             )  # fmt: skip
             status, said = done.returncode, done.stdout
         except subprocess.TimeoutExpired:

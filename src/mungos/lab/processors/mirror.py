@@ -14,7 +14,10 @@ from mungos.printable import printable
 
 __all__ = ["HINT", "MirrorLacks", "counted", "host_mirror", "missing_files", "needed_program"]
 
-HINT = "name another release with --suite, or another mirror with --mirror (MUNGOS_DEBIAN_MIRROR)"
+HINT = (
+    "choose another mirror with --mirror or MUNGOS_DEBIAN_MIRROR, "
+    "another release with `mungos lab arch add --suite`"
+)
 MOST_NAMED = 8  # files that a message names
 
 # What apt-get says of a fetch that failed: the URL, and the answer of the server or of the system.
@@ -43,7 +46,7 @@ class MirrorLacks(Unavailable):
     def __init__(self, mirror: str, architecture: str, lacking: Mapping[str, Sequence[str]]) -> None:
         told = "; ".join(f"{counted(files)} of {suite}" for suite, files in lacking.items())
         super().__init__(
-            f"the mirror {mirror} lacks, for {architecture}, {told}: they are answered with 404. Else {HINT}"
+            f"the mirror {mirror} lacks, for {architecture}, {told}: they are answered with 404; {HINT}"
         )
         self.mirror = mirror
         self.architecture = architecture
