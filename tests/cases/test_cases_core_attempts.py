@@ -11,7 +11,7 @@ import pytest
 
 from mungos import CloseKind, Connection, DatagramConnection, Limits, Manager
 from mungos.core.plain import PlainProtocol
-from mungos.dns import Hosts, ResolverConfig, ServerAddress, Zone, decode
+from mungos.dns import Hosts, ResolverConfig, ServerAddress, Zone, decode, parse_hosts
 from mungos.dns.messages import RecordType
 from mungos.wires import Address, MemoryStream
 from mungos.wires.kernel import KernelWire
@@ -173,6 +173,21 @@ def test_rfc8305_4_families_take_turns(world: World) -> None:
             ("192.0.2.2", 0.75),
             ("2001:db8::3", 1.0),
         ]
+
+
+@MEMORY
+def test_what_needs_no_name_server_is_tried_in_its_own_order(world: World) -> None:
+    table = parse_hosts("192.0.2.1 many.example\n192.0.2.2 many.example\n2001:db8::1 many.example")
+    for host, expected in (
+        ("many.example", ["192.0.2.1", "192.0.2.2", "2001:db8::1"]),
+        ("localhost", ["127.0.0.1", "::1"]),
+    ):
+        manager = world.manager(resolver=(ResolverConfig(), table))
+        tried = watch_connects(manager, world.now)
+        notes = Notes()
+        manager.connect(f"tcp://{host}:9", notes)
+        ended(world, notes, CloseKind.REFUSED)
+        assert [address for address, _ in tried] == expected
 
 
 @MEMORY

@@ -79,6 +79,29 @@ def test_a_bare_header_that_is_no_failure_is_not_believed(rcode: int, flag: str)
     assert ("one", "tcp", "edns") not in net.asked
 
 
+@pytest.mark.parametrize("rcode", FAILURES)
+def test_a_failure_in_a_header_that_counts_what_is_not_there_leads_on_at_once(rcode: int) -> None:
+    def server(query: Message, stream: bool) -> bytes:
+        return respond(query, rcode=rcode)[:12]
+
+    net = Net(one=no_edns(server), two=silent)
+    assert net.lookup() == BOTH
+    net = Net(one=server, two=zone)
+    assert net.lookup(config=PAIR) == BOTH
+    assert net.now == 100.0
+
+
+@pytest.mark.parametrize("rcode", [Rcode.FORMERR, Rcode.NOTIMP])
+def test_a_failure_that_repeats_the_query_cut_in_the_middle_leads_on_at_once(rcode: int) -> None:
+    def server(query: Message, stream: bool) -> bytes:
+        return respond(query, rcode=rcode)[:-3]
+
+    net = Net(one=no_edns(server))
+    assert net.lookup() == BOTH
+    assert net.now == 100.0
+    assert net.asked == [("one", "udp", "edns")] * 2 + [("one", "udp", "plain")] * 2
+
+
 def test_a_bare_header_of_another_query_is_passed_over() -> None:
     def stray(query: Message, stream: bool) -> bytes | None:
         other = replace(query, header=replace(query.header, id=query.header.id ^ 1))

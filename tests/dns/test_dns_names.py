@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mungos.dns.names import (
     MAX_POINTERS,
     Name,
+    NameReader,
     Offsets,
     check_host,
     folded,
@@ -208,3 +209,59 @@ def test_any_octets_are_a_name_or_malformed(octets: bytes, offset: int) -> None:
         return
     assert offset < after <= len(octets)
     assert 1 + len(name) + sum(map(len, name)) <= 255
+
+
+# Several names of one message.
+
+octets = st.lists(
+    st.one_of(
+        st.sampled_from([b"\0", b"\1a", b"\2bc", b"\3\1x\0", b"\x3f" * 64]),
+        st.integers(0, 60).map(lambda target: bytes([0xC0, target])),
+        st.binary(max_size=3),
+    ),
+    max_size=30,
+).map(b"".join)
+
+
+def one(reader: NameReader, offset: int) -> tuple[Name, int] | str:
+    """A name, or what is wrong with it."""
+    try:
+        return reader.read(offset)
+    except Malformed as error:
+        return str(error)
+
+
+@given(octets, st.lists(st.integers(0, 80), max_size=30))
+@settings(max_examples=300, deadline=None)
+def test_a_name_is_the_same_whichever_were_read_before(message: bytes, offsets: list[int]) -> None:
+    shared = NameReader(message)
+    for offset in offsets:
+        found = one(shared, offset)
+        if isinstance(found, str) and "across" in found:
+            return
+        alone = one(NameReader(message), offset)
+        # What is wrong with a name that is too long in more than one way may be said in more than one way.
+        assert found == alone or (isinstance(found, str) and isinstance(alone, str))
+
+
+def test_a_name_that_is_too_long_together_with_what_was_read_before_is_malformed() -> None:
+    long = b"\x3f" + b"a" * 63
+    message = long * 3 + b"\0" + long + b"\xc0\x00"
+    reader = NameReader(message)
+    assert len(reader.read(0)[0]) == 3
+    with pytest.raises(Malformed, match="over 255 octets"):
+        reader.read(193)
+    assert len(NameReader(message).read(64)[0]) == 2
+
+
+def test_pointers_are_counted_together_with_those_that_were_read_before() -> None:
+    # Place 0 is the root, each later one a pointer to the one before it.
+    places = [0, *range(1, 1 + 2 * (MAX_POINTERS + 1), 2)]
+    message = b"\0" + b"".join(b"\xc0" + bytes([place]) for place in places[:-1])
+    reader = NameReader(message)
+    for place in places[:-1]:
+        assert reader.read(place)[0] == ()
+    with pytest.raises(Malformed, match=f"over {MAX_POINTERS} pointers"):
+        reader.read(places[-1])
+    with pytest.raises(Malformed, match=f"over {MAX_POINTERS} pointers"):
+        read_name(message, places[-1])

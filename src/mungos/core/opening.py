@@ -162,14 +162,15 @@ class Opening:
             self._join(addresses)
 
     def _join(self, addresses: tuple[str, ...]) -> None:
-        # RFC 8305 section 5: what comes late is sorted in among what was not tried yet, families in turn.
-        tried = {address.host for address in self._tried}
-        last = next(reversed(self._tried), None)
-        order = order_for_connecting(
-            (text for text in addresses if text not in tried),
-            first_family=4 if last is not None and last.family == 6 else 6,
-        )
-        self._try(addresses_of(order, self._url.port))
+        if self._tried:
+            # RFC 8305 section 5: what comes late is sorted in among what was not tried yet, families in turn.
+            tried = {address.host for address in self._tried}
+            last = next(reversed(self._tried))
+            addresses = order_for_connecting(
+                (text for text in addresses if text not in tried),
+                first_family=4 if last.family == 6 else 6,
+            )
+        self._try(addresses_of(addresses, self._url.port))
 
     def _try(self, addresses: list[Address]) -> None:
         connection = self._connection

@@ -356,7 +356,8 @@ class Lookup:
     def _answer(self, exchange: _Exchange, data: bytes, now: float) -> None:
         query = exchange.query
         try:
-            head = decode_head(data)
+            # A header alone has no question, whatever it counts.
+            head = decode_head(data if len(data) > HEADER_OCTETS else data[:4] + bytes(len(data[4:])))
         except Malformed:
             self._ignore(exchange, now)
             return
@@ -383,6 +384,10 @@ class Lookup:
                 return
             said = answered(answer, query.question)
         except (Malformed, PeerMisbehaved) as error:
+            if head.header.rcode not in _ANSWERS:
+                # Some repeat the query with what they could not read in it, or cut it there.
+                self._refused_by(exchange, head.header.rcode, now)
+                return
             self._descend(exchange)
             self._fail(exchange, f"sent a bad answer: {error}", now)
             return
