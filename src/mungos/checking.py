@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 __all__ = [
+    "buffer",
     "count",
     "flag",
     "function",
@@ -123,6 +124,15 @@ def octets(name: str, value: object, *, write: str, none: bool = False, secret: 
         return
     if not isinstance(value, bytes):
         raise wrong(name, value, write, secret=secret)
+
+
+def buffer(name: str, value: object) -> bytes:
+    """A copy of what is to be sent. Raises Misuse for what is no bytes: of a number, above all, `bytes` would
+    make as many zeros."""
+    if not isinstance(value, bytes | bytearray | memoryview):
+        write = "bytes: text.encode()" if isinstance(value, str) else "bytes"
+        raise wrong(name, value, write, secret=True)
+    return bytes(value)
 
 
 def one_of(name: str, value: object, words: Sequence[str]) -> None:

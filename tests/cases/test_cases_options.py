@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from array import array
 from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
-from mungos import Limits, Manager, Opened, close_all, http, websocket
+from mungos import Limits, Listener, Manager, Opened, close_all, http, websocket
 from mungos.dns import Hosts, ResolverConfig
 from mungos.errors import Misuse
 from mungos.tls import ClientConfig, Credential, ServerConfig
@@ -263,21 +264,30 @@ def test_a_url_made_by_hand_is_judged_like_its_text(
     assert manager.connections == {}
 
 
+def answer(web: Web, listener: Listener, *fields: str) -> bytes:
+    """The head of what a listener answers to a handshake with these fields."""
+    peer = web.peer(listener)
+    peer.say(REQUEST + "".join(f"{field}\r\n" for field in fields).encode() + b"\r\n")
+    web.run(lambda: b"\r\n\r\n" in peer.received)
+    return bytes(peer.received)
+
+
 def test_one_str_is_one_origin_and_never_searched(web: Web) -> None:
-    listener = web.serve_sockets(web.watch(), origins="https://good.example", subprotocols="chat")
+    listener = web.serve_sockets(web.watch(), origins="https://good.example")
     for origin, status in (
         ("https://good.example", b"101"),
         ("https://good.exam", b"403"),
         ("https", b"403"),
         ("", b"403"),
     ):
-        peer = web.peer(listener)
-        fields = f"Sec-WebSocket-Protocol: c, h, a, t, chat\r\nOrigin: {origin}\r\n\r\n"
-        peer.say(REQUEST + fields.encode())
-        web.run(lambda peer=peer: b"\r\n\r\n" in peer.received)  # type: ignore[misc]
-        assert bytes(peer.received).startswith(b"HTTP/1.1 " + status), origin
-        if status == b"101":
-            assert b"\r\nSec-WebSocket-Protocol: chat\r\n" in peer.received
+        assert answer(web, listener, f"Origin: {origin}").startswith(b"HTTP/1.1 " + status), origin
+
+
+def test_one_str_is_one_subprotocol_and_not_its_letters(web: Web) -> None:
+    listener = web.serve_sockets(web.watch(), subprotocols="chat")
+    head = answer(web, listener, "Sec-WebSocket-Protocol: c, h, a, t, chat")
+    assert b"\r\nSec-WebSocket-Protocol: chat\r\n" in head
+    assert b"Sec-WebSocket-Protocol" not in answer(web, listener, "Sec-WebSocket-Protocol: c, h")
 
 
 REQUEST = (
@@ -320,3 +330,30 @@ def test_alpn_is_filled_in_for_configurations_only() -> None:
     assert http.attach.with_alpn(replace(CLIENT, alpn=[])).alpn == ("http/1.1",)
     with pytest.raises(Misuse, match="tls is 'x'"):
         http.attach.with_alpn("x")  # type: ignore[type-var]
+
+
+@pytest.mark.parametrize("data", ["text", 5, [1, 2], None, {}], ids=repr)
+def test_what_is_no_bytes_is_not_sent_and_takes_nothing_with_it(world: World, data: bytes) -> None:
+    notes = Notes()
+    manager = world.manager()
+    listener = manager.listen("tcp://127.0.0.1:0", notes)
+    peer = world.connect(str(listener.url))
+    world.run(lambda: bool(notes.of("Opened")))
+    with pytest.raises(Misuse, match=r"data is .*: write bytes"):
+        notes.connection.send(b"begun ", data)
+    assert notes.connection.send(b"whole ", memoryview(array("H", [0x4141, 0x4141])), b"")
+    assert notes.connection.unsent == 10
+    world.run(lambda: peer.received == b"whole AAAA")
+
+
+@pytest.mark.parametrize("data", [5, [1, 2], None, {}, ("x",)], ids=repr)
+def test_what_is_no_message_leaves_a_websocket_whole(web: Web, data: bytes) -> None:
+    watch = web.watch()
+    peer = web.open_peer(web.serve_sockets(watch), watch)
+    session = watch.socket
+    for call in (session.send, session.ping, lambda data: session.send_fragment(data, True)):
+        with pytest.raises(Misuse, match=r"data is .*: write bytes"):
+            call(data)
+    session.send("whole")
+    web.run(lambda: peer.received.endswith(b"whole"))
+    assert bytes(peer.received).endswith(b"\r\n\r\n\x81\x05whole") or bytes(peer.received) == b"\x81\x05whole"

@@ -7,6 +7,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
+from mungos.checking import buffer
 from mungos.core.events import Closed as ClosedEvent
 from mungos.core.events import Datagram, DatagramError, Opened, Writable
 from mungos.core.ledger import Origin
@@ -123,6 +124,8 @@ class DatagramConnection:
             raise Closed(f"{self} has ended: {self.reason or 'closing'}")
         if to is None and not self.is_client:
             raise Misuse(f"{self} listens: say to whom the datagram goes")
+        if type(data) is not bytes:
+            data = buffer("data", data)
         size = len(data)
         if size > MAX_DATAGRAM:
             raise Misuse(f"a datagram of {size} bytes is above the limit of {MAX_DATAGRAM} bytes")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from mungos.checking import buffer
 from mungos.core.events import Ended, Received
 from mungos.core.limits import Limits
 from mungos.errors import Closed, Misuse
@@ -90,17 +91,21 @@ class PlainProtocol:
         """
         if self.ended:
             raise Closed("this side of the connection has ended: nothing can be sent any more")
-        size = sum(map(len, parts))
+        size = 0
+        taken: list[Buffer] = []
+        for part in parts:
+            # What can change after the call is copied; bytes are not.
+            data = part if type(part) is bytes else buffer("data", part)
+            if data:
+                size += len(data)
+                taken.append(data)
         waiting += self.unsent
         if waiting + size > self._limits.send_hard:
             raise Misuse(
                 f"{waiting} bytes wait to be sent and {size} more would pass the hard limit of "
                 f"{self._limits.send_hard} bytes: wait for Writable when send returns False"
             )
-        for part in parts:
-            if len(part):
-                # What can change after the call is copied; bytes are not.
-                self._queue.append(part if type(part) is bytes else bytes(part))
+        self._queue += taken
         self.unsent += size
         if self.wake is not None:
             self.wake()

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Final, NamedTuple, NoReturn
 
-from mungos.checking import count, instance, matches, wrong
+from mungos.checking import buffer, count, flag, instance, matches, wrong
 from mungos.errors import Closed, Misuse, ProtocolError, TimedOut
 from mungos.http.errors import HTTPError, Rule, violation
 from mungos.http.events import END_OF_MESSAGE, Data, EndOfMessage, InformationalResponse, Response
@@ -232,6 +232,9 @@ class ClientSession(Outgoing):
             usual = False
         if not usual:
             raise _bad_request_line(method, target)
+        given: object = chunked
+        if type(given) is not bool:
+            flag("chunked", chunked)
         if (body is not None) + (length is not None) + chunked > 1:
             raise Misuse("body, length and chunked exclude each other")
         if length is not None:
@@ -245,7 +248,7 @@ class ClientSession(Outgoing):
         options = list_of_tokens(managed.pop("connection", ""))
         expects = managed.pop("expect", None)
         date = managed.pop("date", None)
-        data = b"" if body is None else bytes(body)
+        data = b"" if body is None else body if type(body) is bytes else buffer("body", body)
         size = len(data) if body is not None else length
         if size is None and not chunked and method in _WITH_CONTENT:
             size = 0  # RFC 9110 section 8.6
@@ -308,7 +311,7 @@ class ClientSession(Outgoing):
             return True
         if self.ended or self._write not in (_S_CONTINUE, _S_BODY):
             self._refuse("send_body")
-        piece = bytes(data)
+        piece = data if type(data) is bytes else buffer("data", data)
         size = len(piece)
         if not self._chunked and size > self._left:
             raise Misuse(f"{size} bytes of body, only {self._left} bytes are left of the announced length")

@@ -13,7 +13,7 @@ from enum import Enum, IntEnum
 from typing import Final, NoReturn
 from typing import Protocol as Contract
 
-from mungos.checking import count, function, instance, text, wrong
+from mungos.checking import buffer, count, function, instance, text, wrong
 from mungos.errors import Closed, Misuse, ProtocolError, TimedOut
 from mungos.http.errors import HTTPError, Rule, status_of, violation
 from mungos.http.events import END_OF_MESSAGE, Data, EndOfMessage, Request
@@ -68,6 +68,7 @@ _W_REQUEST, _W_HEAD, _W_BODY, _W_NEXT = (side.value for side in ResponseSide)
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 _PLAIN: Final = frozenset(range(200, 600)) - BODILESS
+_FINAL: Final = "a final status, 200 to 599"
 _KEEPS: Final = {"keep-alive": True, "Keep-Alive": True, "close": False}  # nearly all Connection fields
 _JOIN_BELOW: Final = 16 * 1024  # bytes of a body that are cheaper to copy than to send apart
 
@@ -422,8 +423,10 @@ class ServerSession(Outgoing):
         if self._write != _W_HEAD or self._read >= _UPGRADED:
             self._refuse("respond")
         given: object = status
+        if not isinstance(given, int):
+            raise wrong("status", status, _FINAL)
         if type(body) is not bytes:
-            body = bytes(body)
+            body = buffer("body", body)
         size = len(body)
         if status in BODILESS and size:
             raise Misuse(f"a {status} response has no body ({size} bytes given)")
@@ -431,7 +434,6 @@ class ServerSession(Outgoing):
             headers is NO_FIELDS
             and self._keep
             and self._read != _BODY
-            and isinstance(given, int)
             and status in _PLAIN
             and size <= _JOIN_BELOW
         ):
@@ -481,6 +483,9 @@ class ServerSession(Outgoing):
         request = self.request
         if request is None:
             self._refuse("start_response")
+        given: object = status
+        if not isinstance(given, int):
+            raise wrong("status", status, _FINAL)
         if length is not None:
             count("length", length)
         keep = self._keep
@@ -520,7 +525,7 @@ class ServerSession(Outgoing):
         """
         if self._write != _W_BODY or self._read >= _UPGRADED:
             self._refuse("send_body")
-        piece = data if type(data) is bytes else bytes(data)
+        piece = data if type(data) is bytes else buffer("data", data)
         size = len(piece)
         sending = self._sending
         if sending is not _Sending.NOTHING and size:
@@ -725,9 +730,8 @@ class ServerSession(Outgoing):
     ) -> bytes:
         """A final response's head; decides whether the connection stays open."""
         request = self.request
-        given: object = status
-        if request is None or not isinstance(given, int) or not 200 <= status <= 599:
-            raise wrong("status", status, "a final status, 200 to 599")
+        if request is None or not 200 <= status <= 599:
+            raise wrong("status", status, _FINAL)
         if request.method == "CONNECT" and status < 300:  # RFC 9110 section 9.3.6
             raise Misuse(f"{status} to CONNECT opens a tunnel: that is upgrade()")
         parts = [status_line(status)]
@@ -890,10 +894,11 @@ _MOST_CONTENT_TYPES: Final = 256
 
 
 def _content_type_line(value: str) -> bytes:
-    line = _content_types.get(value)
+    given: object = value
+    line = _content_types.get(value) if isinstance(given, str) else None
     if line is None:
         line, _ = encode_fields((("Content-Type", value),))
-        if len(_content_types) < _MOST_CONTENT_TYPES:
+        if isinstance(given, str) and len(_content_types) < _MOST_CONTENT_TYPES:
             _content_types[value] = line
     return line
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Unpack
 
 from mungos.checking import known_options
-from mungos.errors import Malformed, ProtocolError, TimedOut
+from mungos.errors import Malformed, Misuse, ProtocolError, TimedOut
 from mungos.http.errors import Rule, violation
 from mungos.http.framing import BodyDecoder, ChunkedBody, Framing, LengthBody, StreamBody, response_framing
 from mungos.http.headers import Headers
@@ -65,6 +65,8 @@ class ClientSession(Session):
         if options is None:
             known_options("a client's WebSocket session", keywords, ClientSessionKeywords.__annotations__)
             options = ClientOptions(**keywords)
+        elif keywords:
+            raise Misuse("options and keywords exclude each other")
         super().__init__(options, is_server=False, random=random)
         self._key_sent = new_key(random(16))
         self._request = build_request(

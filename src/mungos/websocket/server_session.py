@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from mungos.checking import known_options
-from mungos.errors import Malformed, ProtocolError, TimedOut
+from mungos.checking import buffer, instance, known_options
+from mungos.errors import Malformed, Misuse, ProtocolError, TimedOut
 from mungos.http.events import Request
 from mungos.http.framing import request_framing
 from mungos.http.heads import parse_head
@@ -51,9 +51,12 @@ class ServerSession(Session):
         if options is None:
             known_options("a server's WebSocket session", keywords, ServerSessionKeywords.__annotations__)
             options = ServerOptions(**keywords)
+        elif keywords:
+            raise Misuse("options and keywords exclude each other")
         super().__init__(options, is_server=True, random=None)
+        instance("request", request, Request, write="a Request", none=True)
         self._request = request
-        self._buffer += leftover
+        self._buffer += buffer("leftover", leftover)
         self._subprotocols = options.subprotocols
         self._origins = options.origins
         self._authorize = options.authorize

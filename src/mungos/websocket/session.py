@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from mungos.checking import buffer, function, instance
 from mungos.errors import Broken, Closed, Misuse, PeerMisbehaved, ProtocolError, TimedOut
 from mungos.protocol import Buffer, Failed
 from mungos.websocket.assembly import Assembly, invalid_text
@@ -95,6 +96,8 @@ class Session(Outgoing):
     def __init__(
         self, options: SessionOptions, *, is_server: bool, random: Callable[[int], bytes] | None
     ) -> None:
+        instance("options", options, SessionOptions, write="ServerOptions(...) or ClientOptions(...)")
+        function("random", random, write="a function: os.urandom", none=is_server)
         super().__init__(random)
         self.deadline: float | None = None
         self.wake: Callable[[], None] | None = None
@@ -326,7 +329,7 @@ class Session(Outgoing):
             payload: bytes | bytearray = _encode(data)
         else:
             first = FIN | BINARY
-            payload = bytes(data) if isinstance(data, memoryview) else data
+            payload = data if type(data) is bytes else buffer("data", data)
         if self.unsent + len(payload) > self._max_unsent:
             self._refuse_size(len(payload))
         self._queue_frame(first, payload)
@@ -353,7 +356,7 @@ class Session(Outgoing):
             payload: bytes | bytearray = _encode(data)
         else:
             kind = BINARY
-            payload = bytes(data) if isinstance(data, memoryview) else data
+            payload = data if type(data) is bytes else buffer("data", data)
         if self._sending and kind != self._sending:
             raise Misuse("text and bytes are mixed in the fragments of one message")
         if self.unsent + len(payload) > self._max_unsent:
@@ -368,6 +371,8 @@ class Session(Outgoing):
         """Queue a Ping of up to 125 bytes; its Pong will be handed out. Returns and raises as `send` does."""
         if self._state is not _OPEN:
             self._refuse()
+        if type(data) is not bytes:
+            data = buffer("data", data)
         if len(data) > MAX_CONTROL_PAYLOAD:
             raise Misuse(f"a Ping of {len(data)} bytes, the limit is {MAX_CONTROL_PAYLOAD} bytes")
         if self.unsent + len(data) > self._max_unsent:
