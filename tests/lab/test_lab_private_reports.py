@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from mungos.lab.order import Order
+from mungos.lab.reports.history_place import Unwritable, check_history
 from mungos.lab.reports.json_document import records_from_json, to_json
 from mungos.lab.reports.report_files import UnwritableReport, check_report_files, write_report
 from mungos.lab.watch import run
@@ -122,3 +123,13 @@ def test_a_report_does_not_go_where_somebody_else_s_link_leads(tmp_path: Path) -
     with pytest.raises(UnwritableReport, match="a link that somebody else made"):
         write_report(str(report), "told")
     assert victim.read_text(encoding="ascii") == "kept"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root makes links of others")
+def test_a_history_does_not_go_where_somebody_else_s_link_leads(tmp_path: Path) -> None:
+    link = tmp_path / "h.sqlite"
+    link.symlink_to(tmp_path / "victim")
+    os.chown(link, 12345, 12345, follow_symlinks=False)
+    with pytest.raises(Unwritable, match="a link that somebody else made"):
+        check_history(str(link))
+    assert os.listdir(tmp_path) == ["h.sqlite"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from mungos.own_files import place_of
+
 __all__ = ["APPLICATION", "VERSION", "Unwritable", "check_history", "default_history"]
 
 APPLICATION = 0x4D4C4142
@@ -48,6 +50,7 @@ def check_history(path: str) -> bool:
     """
     folder = os.path.dirname(os.path.abspath(path))
     try:
+        place_of(path)  # the database itself would follow anybody's link
         os.makedirs(folder, mode=0o700, exist_ok=True)
         # Beside the file the database keeps its journal: the folder, too, must be writable.
         if not os.access(folder, os.W_OK | os.X_OK):
