@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from mungos import CloseKind, Connection, DatagramConnection, Limits, Manager
 from mungos.core.plain import PlainProtocol
@@ -447,3 +449,54 @@ def test_what_fails_by_itself_when_connected_ends_its_connection(world: World) -
     connection.set_protocol(Broken(Limits()), connection)
     ended(world, notes, CloseKind.BROKEN)
     holds(manager, 0)
+
+
+FATES = ["silent", "refused", "unreachable", "listening"]
+
+
+@given(
+    fates=st.lists(st.sampled_from(FATES), min_size=1, max_size=8),
+    delay=st.sampled_from([0.01, 0.25, 3.0]),
+    most=st.integers(1, 4),
+    left=st.sampled_from([None, 3, 6]),
+    ends_at=st.sampled_from([0.0, 0.1, 0.6, 5.0]),
+)
+@settings(max_examples=150, deadline=None)
+def test_the_ledger_knows_every_attempt_at_every_moment(
+    fates: list[str], delay: float, most: int, left: int | None, ends_at: float
+) -> None:
+    world = World("memory")
+    hosts = [f"192.0.2.{number}" for number in range(1, 1 + len(fates))]
+    server = world.manager()
+    for host, fate in zip(hosts, fates, strict=True):
+        if fate == "listening":
+            server.listen(f"tcp://{host}:80", Notes())
+        elif fate == "silent":
+            world.network.silent_hosts.add(host)
+        elif fate == "unreachable":
+            world.network.unreachable_hosts.add(host)
+    limits = Limits(attempt_delay=delay, max_attempts=most, connect_within=2.0)
+    table = parse_hosts("".join(f"{host} many.example\n" for host in hosts))
+    manager = world.manager(limits, (ResolverConfig(), table))
+    world.network.descriptors_left = left
+    notes = Notes()
+    connection = manager.connect("tcp://many.example:80", notes)
+    wire = manager.wire
+    assert isinstance(wire, MemoryWire)
+    began = world.now()
+    while world.now() < began + ends_at and not notes.of("Opened") and not notes.closed:
+        under_way = manager.ledger.census()["descriptor"]
+        assert under_way == len(wire.nodes) <= most
+        world.sleep(0.005)
+    assert notes.closed or len(notes.of("Opened")) <= 1
+    holds(manager, 0 if notes.closed else manager.ledger.census()["descriptor"])
+    if notes.of("Opened"):
+        holds(manager, 1)
+    elif ends_at > 2.0:
+        assert notes.closed
+    connection.abort()
+    holds(manager, 0)
+    world.run(lambda: notes.closed)
+    assert notes.names.count("Closed") == 1
+    world.network.descriptors_left = None
+    world.close()

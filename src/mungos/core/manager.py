@@ -702,7 +702,9 @@ class Manager:
 
     @property
     def cache(self) -> Cache:
-        """What name servers have answered, for as long as they allow: for all lookups of this manager."""
+        """What name servers have answered, for as long as they allow: for all lookups of this manager, and
+        on its thread."""
+        self.check_owner()
         if self._cache is None:
             self._cache = Cache(self.resolver()[0])
         return self._cache

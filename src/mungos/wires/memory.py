@@ -408,7 +408,11 @@ class MemoryWire:
         if listener is None:
             stream.refuse()
             return stream
-        waiting = MemoryStream(self.network, None, address, stream.local)
+        try:
+            waiting = MemoryStream(self.network, None, address, stream.local)
+        except OSError:
+            stream.close()
+            raise
         MemoryStream.join(stream, waiting)
         if not listener.offer(stream):
             waiting.closed = True
