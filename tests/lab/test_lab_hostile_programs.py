@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shlex
 import signal
 import subprocess
@@ -14,12 +15,14 @@ from pathlib import Path
 
 import pytest
 
+from mungos.lab import autopsy
+from mungos.lab.facts import Autopsy
 from mungos.lab.findings import RULES, explaining, sources
 from mungos.lab.findings.contract import Case, Rule
 from mungos.lab.order import Order
 from mungos.lab.record import Finding, Record
 from mungos.lab.verdicts import Verdict
-from mungos.lab.watch import run
+from mungos.lab.watch import explanation, run
 from mungos.lab.watch.removal import remove_all
 from mungos.lab.watch.workspace import Workspace
 from tests.lab.lab_watch_programs import MARK, left_of, mark, python, shell, texts
@@ -496,3 +499,31 @@ def test_a_rule_that_fails_is_named_and_the_others_are_asked(monkeypatch: pytest
     record = run(Order(shell("sleep 1000"), stall=0.3, grace=0.1))
     assert f"the rule {RULES[0].name} failed: RecursionError: too deep" in problem(record)
     assert record.attempts[0].findings
+
+
+def _held_up(roots: list[int], **_: object) -> Autopsy:
+    """An examination that waits until what it looks at is gone, as in a read that only its end releases."""
+    handle = os.pidfd_open(roots[0])
+    try:
+        gone = bool(select.select([handle], [], [], 30)[0])
+    finally:
+        os.close(handle)
+    raise OSError(f"released: {gone}")
+
+
+@ways
+def test_an_autopsy_that_is_held_up_by_what_it_looks_at_comes_to_an_end(
+    precious: Path, isolated: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(autopsy, "examine", _held_up)
+    monkeypatch.setattr(explanation, "HELD_UP", 0.2)
+    value = mark()
+    order = Order(
+        shell("sleep 1000 & sleep 1000"), stall=0.3, grace=0.2, isolated=isolated,
+        environment={**os.environ, MARK: value},
+    )  # fmt: skip
+    record = run(order)
+    assert record.verdict is Verdict.STALLED
+    assert "released: True" in problem(record)
+    assert left_of(value) == []
+    assert workspaces(precious) == []

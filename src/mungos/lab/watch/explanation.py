@@ -9,6 +9,8 @@ import signal
 from collections.abc import Callable, Iterable, Iterator
 from types import FrameType
 
+from mungos.lab.watch.tree import see, send
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mungos.lab.facts import Autopsy
@@ -20,6 +22,7 @@ __all__ = ["dissect", "reading_meanwhile", "reason", "warm_up", "without_values"
 BUDGET = 0.7  # seconds for the autopsy of native programs, from the clock that ran out
 BUDGET_EMULATED = 10.0
 LEAST_BUDGET = 0.25  # seconds, however late it is
+HELD_UP = 10.0  # seconds over its budget after which an autopsy is held up by what it looks at
 _AHEAD = -10  # nice value: what explains goes before what is explained, where that is allowed
 
 
@@ -57,11 +60,33 @@ def dissect(
         from mungos.lab.autopsy import examine  # noqa: PLC0415 - a run that passes needs none
 
         budget = BUDGET_EMULATED if emulated else max(BUDGET - late, LEAST_BUDGET)
-        with _ahead():
+        with _ahead(), _not_held_up(root, budget + HELD_UP):
             found = examine([root], at=at, init=init, own=own, budget=budget, workspace=workspace)
             return found, ""
     except Exception as error:  # noqa: BLE001 - the verdict stands without it, and the tree has still to be ended
         return None, f"the autopsy failed: {type(error).__name__}: {error}"
+
+
+@contextlib.contextmanager
+def _not_held_up(root: int, within: float) -> Iterator[None]:
+    """End `root`, and all below it with it, when this takes longer.
+
+    A process can have its arguments where a file system of its own has to answer for them, and never does.
+    Who reads them waits in the kernel, where no signal reaches it, until that file system is gone.
+    """
+    import threading  # noqa: PLC0415 - a run that passes needs none
+
+    seen = see(root)
+    if seen is None:
+        yield
+        return
+    timer = threading.Timer(within, send, (seen, signal.SIGKILL))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @contextlib.contextmanager
