@@ -17,7 +17,7 @@ from mungos.dns import Hosts, ResolverConfig, ServerAddress, Zone, decode, parse
 from mungos.dns.messages import RecordType
 from mungos.wires import Address, MemoryStream
 from mungos.wires.kernel import KernelWire
-from mungos.wires.memory import MemoryWire
+from mungos.wires.memory import MemoryDatagrams, MemoryWire
 from tests.cases.oracles import ended
 from tests.cases.world import Notes, World
 
@@ -393,6 +393,38 @@ def test_who_is_connected_asks_for_no_more_addresses(world: World) -> None:
     names.release()
     world.sleep(1.0)
     assert notes.names == ["Opened"]
+
+
+@MEMORY
+@pytest.mark.parametrize("usable", [True, False])
+def test_datagrams_wait_for_no_more_addresses_than_they_need(world: World, usable: bool) -> None:
+    server = Notes()
+    there = world.manager().listen("udp://[::1]:0", server)
+    names = Names(world, Zone({"both.example": ["127.0.0.1", "::1"]}), held=(RecordType.AAAA,))
+    manager, notes = names.manager(), Notes()
+    real = manager.wire.datagrams
+
+    def without_ipv4(local: Address | None, remote: Address | None, dual_stack: bool) -> MemoryDatagrams:
+        if not usable and remote is not None and remote.port == there.url.port and remote.family == 4:
+            raise OSError("no such family")
+        made = real(local, remote, dual_stack)
+        assert isinstance(made, MemoryDatagrams)
+        return made
+
+    manager.wire.datagrams = without_ipv4  # type: ignore[method-assign]
+    began = world.now()
+    manager.connect(f"udp://both.example:{there.url.port}", notes)
+    world.sleep(0.1)
+    names.release()
+    world.run(lambda: bool(notes.of("Opened")))
+    assert world.now() - began == pytest.approx(0.1)
+    opened = next(iter(manager.connections.values()))
+    assert opened.remote is not None
+    assert opened.remote.family == (4 if usable else 6)
+    assert opened.since - began == pytest.approx(0.05 if usable else 0.1)
+    holds(manager, 1)
+    opened.abort()
+    world.run(lambda: notes.closed)
 
 
 @MEMORY

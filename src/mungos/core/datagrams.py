@@ -200,12 +200,18 @@ class DatagramConnection:
         """Bind to `local`, or connect to one of `remotes`; with neither, look the URL's host up first."""
         if local is None and remotes is None:
             self._resolving = Resolving(
-                self.manager, self.url.host, self._limits.resolve_within, self.origin, self._resolved
+                self.manager,
+                self.url.host,
+                self._limits.resolve_within,
+                self.origin,
+                self._resolved,
+                self._found,
             )
             self._resolving.begin()
             return
         wire = self.manager.wire
-        self._set_phase(Phase.CONNECTING)
+        if self.phase is Phase.RESOLVING:
+            self._set_phase(Phase.CONNECTING)
         if local is not None:
             endpoint = wire.datagrams(local, None, self.url.dual_stack)
         else:
@@ -236,6 +242,16 @@ class DatagramConnection:
             except OSError as error:
                 failure = error
         raise failure
+
+    def _found(self, addresses: tuple[str, ...]) -> None:
+        # Nothing answers here: the first address that the system takes is the one.
+        try:
+            self.begin(None, addresses)
+        except OSError:
+            return  # others are still to come
+        if self._resolving is not None:
+            self._resolving.cancel()
+            self._resolving = None
 
     def _resolved(self, addresses: tuple[str, ...], error: MungosError | None) -> None:
         self._resolving = None
