@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, ModuleType
-from typing import SupportsIndex
+from typing import Any, SupportsIndex
 
 import pytest
 
@@ -130,6 +130,22 @@ def _instrumented(work: Work, value: object) -> object:
     return value
 
 
+def _leaf(work: Work, name: str, real: Callable[..., Any], whole: type[bytes]) -> Callable[..., Any]:
+    """A function that looks at a frame: at its head, or at all of the payload that it gets."""
+
+    def charged(data: bytes, *args: Any) -> Any:
+        if name == "scan_frame":
+            header = real(data, *args)
+            work.looked += min(len(data) - args[0], 14) if header is None else header[5] - args[0]
+            return header
+        work.looked += len(data)
+        work.moved += len(data)
+        result = real(data, *args)
+        return whole(result) if isinstance(result, bytes) else result
+
+    return charged
+
+
 @contextmanager
 def counted(*modules: ModuleType) -> Iterator[Work]:
     """While it lasts, expressions and buffers of `modules` count; sessions have to be made inside."""
@@ -142,6 +158,9 @@ def counted(*modules: ModuleType) -> Iterator[Work]:
                     patch.setattr(module, name, better)
             patch.setattr(module, "bytes", whole, raising=False)
             patch.setattr(module, "bytearray", growing, raising=False)
+            for name in ("mask", "utf_8_decode", "scan_frame"):
+                if hasattr(module, name):
+                    patch.setattr(module, name, _leaf(work, name, getattr(module, name), whole))
         yield work
 
 

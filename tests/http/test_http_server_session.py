@@ -8,6 +8,7 @@ import pytest
 
 from mungos.errors import Closed, Misuse, TimedOut
 from mungos.http import (
+    Data,
     EndOfMessage,
     Failed,
     HTTPLimits,
@@ -17,6 +18,7 @@ from mungos.http import (
     ResponseSide,
     ServerSession,
 )
+from mungos.protocol import MORE
 from tests.http.http_peers import Server, drain, due, ok, ok_at_end, over, pieces, silent
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -786,6 +788,51 @@ def test_rfc9110_7_8_upgrades_that_are_misuse() -> None:
         server.session.upgrade()
     server.feed(b"abc")
     server.session.upgrade()
+
+
+def test_the_last_of_max_requests_is_answered_with_connection_close() -> None:
+    server = Server(limits=HTTPLimits(max_requests=3)).feed(GET * 5)
+    assert server.statuses == [200, 200, 200]
+    assert server.sent.count(b"Connection: close\r\n") == 1
+    assert server.sent.rpartition(b"HTTP/1.1 ")[2].count(b"Connection: close\r\n") == 1
+    assert server.session.ended
+    assert "failed" not in server.kinds
+    # What the client wants is told as it was sent.
+    assert all(event.keep_alive for event in server.events if isinstance(event, Request))
+
+
+def test_max_requests_none_is_any_number() -> None:
+    server = Server(limits=HTTPLimits(max_requests=None))
+    for _ in range(20):
+        server.feed(GET * 1000)
+    assert len(server.statuses) == 20_000
+    assert not server.session.ended
+    assert HTTPLimits().max_requests == 10_000
+
+
+def test_a_body_that_is_not_wanted_is_skipped_within_bounded_pulls() -> None:
+    server = Server(limits=HTTPLimits(max_discard=1000)).feed(CHUNKED)
+    assert server.statuses == [200]
+    server.session.receive(b"1\r\na\r\n" * 900 + b"0\r\n\r\n" + GET, 0.0)
+    pulled = []
+    while not isinstance(event := server.session.next_event(), EndOfMessage):
+        pulled.append(event)
+    assert len(pulled) >= 14
+    assert set(pulled) == {MORE}
+    assert isinstance(server.session.next_event(), Request)
+
+
+def test_one_pull_puts_a_bounded_number_of_chunks_together() -> None:
+    session = ServerSession()
+    session.start(0.0)
+    session.receive(CHUNKED + b"1\r\na\r\n" * 10_000, 0.0)
+    assert isinstance(session.next_event(), Request)
+    sizes = []
+    while (event := session.next_event()) is not None:
+        assert isinstance(event, Data)
+        sizes.append(len(event.data))
+    assert sum(sizes) == 10_000
+    assert max(sizes) == 64
 
 
 def test_an_upgrade_that_is_refused_stays_http() -> None:

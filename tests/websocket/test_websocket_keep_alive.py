@@ -128,7 +128,7 @@ def test_a_pong_that_lies_unpulled_in_the_buffer_is_not_missing() -> None:
 
 
 def test_a_long_frame_that_grows_holds_the_pong_up() -> None:
-    session = open_session("server")
+    session = open_session("server", message_rate=0)
     pinged(session, 20.0)
     payload = bytes(100_000)
     data = frame(BINARY, payload)

@@ -449,7 +449,12 @@ class ClientSession(Outgoing):
 
     def _next_head(self) -> ClientEvent | None:
         try:
-            head = self._read_head() if self._buffer else None
+            head = None
+            if self._buffer:
+                if self._inspection is None:
+                    head = scan_status_head(self._buffer, self._at, self.limits)
+                if head is None:
+                    head = self._inspect_head()
             if head is None:
                 if self._input_ended:
                     where = "inside a head" if self._buffer else "before a response"
@@ -498,12 +503,10 @@ class ClientSession(Outgoing):
             self.deadline = self._pace.deadline
         return response
 
-    def _read_head(self) -> ResponseHead | None:
+    def _inspect_head(self) -> ResponseHead | None:
+        """An unusual head, a bad one, or not all of it."""
         inspection = self._inspection
         if inspection is None:
-            head = scan_status_head(self._buffer, self._at, self.limits)
-            if head is not None:
-                return head
             self._inspection = inspection = Inspection.of_response(self.limits)
         head = parse_status_head(self._buffer, self._at, self.limits, inspection)
         if head is not None:

@@ -236,6 +236,9 @@ class ChunkedBody:
                 raise violation(Rule.CHUNK, f"a chunk's data are followed by {bytes(tail)!r} instead of CRLF")
             return at
         if self._section is None:
+            if buffer.startswith(b"\r\n", at):  # the usual section: empty
+                self.ended = True
+                return at + 2
             self._section = Inspection.of_trailers(self._limits)
         section = parse_fields(buffer, at, self._limits, self._section)
         if section is None:

@@ -40,6 +40,8 @@ class HTTPLimits:
         high_watermark: bytes unsent above which `send_body` answers False and no new request is read.
         max_unsent: bytes unsent above which `send_body` raises.
         max_informational: 1xx responses to one request.
+        max_requests: requests that a server takes on one connection: the response to the last says
+            `Connection: close`; None: any number.
         head_timeout: seconds, total, from a head's first byte; for the first head, from the start.
         keep_alive_timeout: seconds of silence between two messages.
         body_rate: bytes a second that a body has to bring at least, over every window.
@@ -64,6 +66,7 @@ class HTTPLimits:
     high_watermark: int = 256 * KIB
     max_unsent: int = 16 * MIB
     max_informational: int = 16
+    max_requests: int | None = 10_000
     head_timeout: float = 10.0
     keep_alive_timeout: float = 75.0
     body_rate: int = 1 * KIB

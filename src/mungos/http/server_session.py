@@ -124,6 +124,7 @@ class ServerSession(Outgoing):
         "_owes_continue",
         "_pace",
         "_read",
+        "_requests_left",
         "_sending",
         "_skip",
         "_stale",
@@ -165,6 +166,7 @@ class ServerSession(Outgoing):
         self._stale = False  # True: `_now` may be older than the event that is to be timed
         self._idle = False  # True: the deadline is that of silence between messages
         self._input_ended = False
+        self._requests_left = -1 if limits.max_requests is None else limits.max_requests
         self._keep = True
         self._body: BodyDecoder | None = None
         self._pace: Pace | None = None
@@ -307,7 +309,8 @@ class ServerSession(Outgoing):
             self._at = end
         request = Request(method, target, minor, fields, table, keep, expects, length != 0, text)
         self.request = request
-        self._keep = keep
+        self._requests_left = left = self._requests_left - 1
+        self._keep = keep and left != 0
         self._idle = False
         self._write = _W_HEAD
         self._owes_continue = expects

@@ -19,15 +19,17 @@ class Assembly:
 
     Args:
         max_message: bytes of a message at most, all its fragments together.
+        max_fragments: how many they are at most.
 
     Attributes:
         kind: the opcode of its first frame, 0 while no message is under way.
     """
 
-    __slots__ = ("_carry", "_data", "_empty", "_max_message", "kind")
+    __slots__ = ("_carry", "_data", "_empty", "_fragments", "_max_fragments", "_max_message", "kind")
 
-    def __init__(self, max_message: int) -> None:
+    def __init__(self, max_message: int, max_fragments: int) -> None:
         self._max_message = max_message
+        self._max_fragments = max_fragments
         self.drop()
 
     def drop(self) -> None:
@@ -36,6 +38,7 @@ class Assembly:
         self._data = bytearray()
         self._carry = b""
         self._empty = 0
+        self._fragments = 0
 
     def begin(self, opcode: int, length: int) -> None:
         """A data frame begins.
@@ -43,7 +46,7 @@ class Assembly:
         Raises:
             PeerMisbehaved: it continues nothing, or is not the continuation that is due.
             MessageTooBig: with its announced length in bytes the message would pass the limit.
-            FloodRefused: one empty fragment too many.
+            FloodRefused: one fragment too many, or one empty fragment.
         """
         if opcode == CONTINUATION:
             if not self.kind:
@@ -55,6 +58,12 @@ class Assembly:
         size = len(self._data) + length
         if size > self._max_message:
             raise MessageTooBig(f"a message of at least {size} bytes, the limit is {self._max_message} bytes")
+        self._fragments += 1
+        if self._fragments > self._max_fragments:
+            raise FloodRefused(
+                f"more than {self._max_fragments} fragments in one message (max_fragments), "
+                f"{len(self._data)} bytes so far"
+            )
         if not length:
             self._empty += 1
             if self._empty > MAX_EMPTY_FRAGMENTS:

@@ -11,6 +11,7 @@ from mungos.http.errors import Rule, violation
 from mungos.http.framing import BodyDecoder, ChunkedBody, Framing, LengthBody, StreamBody, response_framing
 from mungos.http.headers import Headers
 from mungos.http.heads import parse_status_head
+from mungos.http.inspection import Inspection
 from mungos.protocol import Failed
 from mungos.websocket.events import Established
 from mungos.websocket.handshake import (
@@ -83,7 +84,7 @@ class ClientSession(Session):
         self._informational = 0
         self._rejected: tuple[int, str, Headers] | None = None
         self._decoder: BodyDecoder | None = None
-        self._body = b""
+        self._body = bytearray()
 
     def _open_stream(self) -> None:
         self._queue_bytes(self._request)
@@ -91,13 +92,14 @@ class ClientSession(Session):
     def _shake_hands(self) -> Established | Failed | None:
         try:
             while self._rejected is None:
-                if not self._worth_parsing():
-                    return None
-                head = parse_status_head(self._buffer, self._start, self._limits)
+                inspection = self._inspection
+                if inspection is None:
+                    self._inspection = inspection = Inspection.of_response(self._limits)
+                head = parse_status_head(self._buffer, self._start, self._limits, inspection)
                 if head is None:
                     return self._await_head()
                 self._start, status, reason, minor, fields, table = head
-                self._examined = 0
+                self._inspection = None
                 headers = Headers(fields, table)
                 if status == 101:
                     subprotocol = check_response(headers, self._key_sent, self._subprotocols)
@@ -139,13 +141,10 @@ class ClientSession(Session):
         if decoder is None:
             return None
         try:
-            rest = bytes(self._buffer[self._start :])
-            self._start = len(self._buffer)
-            piece, at = decoder.decode(rest, 0)
-            while piece:
+            piece, self._start = decoder.decode(self._buffer, self._start)
+            while piece and len(self._body) < MAX_REJECTION_BODY:
                 self._body += piece
-                piece, at = decoder.decode(rest, at)
-            self._start -= len(rest) - at
+                piece, self._start = decoder.decode(self._buffer, self._start)
         except ProtocolError:
             return self._rejection()
         if decoder.ended or self._eof or len(self._body) >= MAX_REJECTION_BODY:
@@ -156,7 +155,7 @@ class ClientSession(Session):
         if self._rejected is None:
             return self._fail(TimedOut("handshake", limit=self._handshake_timeout))
         status, reason, headers = self._rejected
-        return self._fail(HandshakeRejected(status, reason, headers, self._body[:MAX_REJECTION_BODY]))
+        return self._fail(HandshakeRejected(status, reason, headers, bytes(self._body[:MAX_REJECTION_BODY])))
 
     def _handshake_overdue(self) -> Failed:
         self._drop_output()

@@ -19,6 +19,7 @@ __all__ = [
     "FloodRefused",
     "InvalidText",
     "MessageTooBig",
+    "SlowMessage",
     "close_code",
     "encode_close",
     "may_be_sent",
@@ -58,10 +59,15 @@ class FloodRefused(PeerMisbehaved):
     """Legal frames in a number that only serves to cost work."""
 
 
+class SlowMessage(TimedOut):
+    """A message that was begun does not go on at the least rate."""
+
+
 _CODES: dict[type[BaseException], CloseCode] = {
     InvalidText: CloseCode.INVALID_PAYLOAD,
     MessageTooBig: CloseCode.MESSAGE_TOO_BIG,
     FloodRefused: CloseCode.POLICY_VIOLATION,
+    SlowMessage: CloseCode.POLICY_VIOLATION,
     PeerIncompatible: CloseCode.UNSUPPORTED_DATA,
     ProtocolError: CloseCode.PROTOCOL_ERROR,
     TimedOut: CloseCode.INTERNAL_ERROR,

@@ -23,6 +23,7 @@ __all__ = [
     "TEXT",
     "FrameHeader",
     "encode_header",
+    "next_look",
     "scan_frame",
 ]
 
@@ -135,6 +136,16 @@ def scan_frame(buffer: Buffer, start: int) -> FrameHeader | None:
     if size < payload:
         return None
     return first >= FIN, first >> 4 & 7, first & 0x0F, True, bytes(buffer[at:payload]), payload, length
+
+
+def next_look(buffer: Buffer, start: int) -> int:
+    """Where `scan_frame` returned None: how many bytes have to be here before it can see more."""
+    size = len(buffer) - start
+    if size < 2:
+        return 2
+    length = buffer[start + 1] & 0x7F
+    wide = 2 if length < 126 else 4 if length == 126 else 10
+    return wide if size < wide else wide + 4
 
 
 def encode_header(first: int, length: int, masked: int) -> bytes:

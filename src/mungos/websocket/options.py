@@ -41,6 +41,10 @@ class SessionOptions:
 
     Attributes:
         max_message: bytes of one message received, in all its fragments; beyond: 1009.
+        max_fragments: fragments of one message received; beyond: 1008.
+        message_rate: bytes a second that a message under way has to bring at least, over every window, while
+            the application keeps up; below: 1008. 0: any.
+        message_window: seconds, the window of that rate.
         high_watermark: bytes unsent above which the senders return False.
         max_unsent: bytes unsent that no sender goes beyond: it raises, and takes nothing.
         handshake_timeout: seconds for the whole opening handshake.
@@ -56,6 +60,9 @@ class SessionOptions:
     """
 
     max_message: int = 4 << 20
+    max_fragments: int = 16_384
+    message_rate: int = 1 << 10
+    message_window: float = 30.0
     high_watermark: int = 256 << 10
     max_unsent: int = 16 << 20
     handshake_timeout: float = 10.0
@@ -65,7 +72,7 @@ class SessionOptions:
     going_away: int = CloseCode.NORMAL
 
     def __post_init__(self) -> None:
-        checking.numbers(self, zero=("high_watermark", "max_message"))
+        checking.numbers(self, zero=("high_watermark", "max_message", "message_rate"))
         encode_close(self.going_away, "")
         if self.high_watermark > self.max_unsent:
             raise Misuse(
@@ -155,6 +162,9 @@ class SessionKeywords(TypedDict, total=False):
     """The fields of `SessionOptions` as keywords of `listen`, `connect` and `upgrade`."""
 
     max_message: int
+    max_fragments: int
+    message_rate: int
+    message_window: float
     high_watermark: int
     max_unsent: int
     handshake_timeout: float

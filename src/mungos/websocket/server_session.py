@@ -9,6 +9,7 @@ from mungos.errors import Malformed, Misuse, ProtocolError, TimedOut
 from mungos.http.events import Request
 from mungos.http.framing import request_framing
 from mungos.http.heads import parse_head
+from mungos.http.inspection import Inspection
 from mungos.protocol import Buffer, Failed
 from mungos.websocket.events import Established
 from mungos.websocket.handshake import (
@@ -67,8 +68,6 @@ class ServerSession(Session):
         try:
             request = self._request
             if request is None:
-                if not self._worth_parsing():
-                    return None
                 request = self._read_request()
                 if request is None:
                     return self._await_head()
@@ -86,7 +85,10 @@ class ServerSession(Session):
         return Established(subprotocol, request.headers, request.target)
 
     def _read_request(self) -> Request | None:
-        head = parse_head(self._buffer, self._start, self._limits)
+        inspection = self._inspection
+        if inspection is None:
+            self._inspection = inspection = Inspection.of_request(self._limits)
+        head = parse_head(self._buffer, self._start, self._limits, inspection)
         if head is None:
             return None
         self._start, method, target, minor, fields, table = head

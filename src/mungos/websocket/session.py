@@ -10,9 +10,11 @@ from collections.abc import Callable
 
 from mungos.checking import buffer, function, instance
 from mungos.errors import Broken, Closed, Misuse, PeerMisbehaved, ProtocolError, TimedOut
-from mungos.protocol import Buffer, Failed
+from mungos.http.inspection import Inspection
+from mungos.http.pacing import Pace
+from mungos.protocol import MORE, Buffer, Failed, More
 from mungos.websocket.assembly import Assembly, invalid_text
-from mungos.websocket.close_codes import CloseCode, close_code, encode_close, parse_close
+from mungos.websocket.close_codes import CloseCode, SlowMessage, close_code, encode_close, parse_close
 from mungos.websocket.events import CloseReceived, CloseStatus, Event, Message, Ping, Pong
 from mungos.websocket.frames import (
     BINARY,
@@ -22,6 +24,8 @@ from mungos.websocket.frames import (
     MAX_CONTROL_PAYLOAD,
     PING,
     TEXT,
+    FrameHeader,
+    next_look,
     scan_frame,
 )
 from mungos.websocket.masking import mask
@@ -36,6 +40,12 @@ MAX_UNREAD = 256 * 1024
 
 LEAST_RATE = 1024
 """Bytes a second that a frame must grow by while a Pong is awaited behind it."""
+
+_MOST_FRAMES = 64
+"""Frames without an event that one call of `next_event` goes through."""
+
+_MOST_LAST_LOOKS = 16
+"""How many times as many are gone through for the peer's Close when its deadline has passed."""
 
 _HANDSHAKE = State.AWAITING_HANDSHAKE
 _OPEN = State.OPEN
@@ -64,20 +74,25 @@ class Session(Outgoing):
         "_deaf",
         "_eof",
         "_error",
-        "_examined",
         "_fin",
         "_going_away",
         "_handshake_timeout",
         "_high_watermark",
+        "_inspection",
         "_is_server",
         "_key",
         "_left",
         "_max_message",
         "_max_unsent",
         "_message",
+        "_message_rate",
+        "_message_window",
+        "_need",
         "_now",
+        "_pace",
         "_pending",
         "_phase",
+        "_ping_at",
         "_ping_interval",
         "_ping_timeout",
         "_pings",
@@ -110,6 +125,8 @@ class Session(Outgoing):
         self._close_timeout = options.close_timeout
         self._ping_interval = options.ping_interval
         self._ping_timeout = options.ping_timeout
+        self._message_rate = options.message_rate
+        self._message_window = options.message_window
         self._going_away = options.going_away
 
         self._state = _HANDSHAKE
@@ -122,24 +139,28 @@ class Session(Outgoing):
         self._close_sent = False
         self._tls_failed = False
 
-        # Incoming: bytes not looked at lie in _buffer from _start on; the frame begun lacks _left bytes.
+        # Incoming: bytes not used lie in _buffer from _start on, and with fewer than _need of them there is
+        # nothing to do; the frame begun lacks _left bytes.
         self._buffer = bytearray()
         self._start = 0
+        self._need = 1
         self._deaf = False
         self._eof = False
-        self._examined = 0
+        self._inspection: Inspection | None = None  # of the handshake's head
         self._left = 0
         self._fin = False
         self._key = b""
         self._phase = 0
         self._seen = 0
         self._progress = 0
-        self._message = Assembly(options.max_message)
+        self._message = Assembly(options.max_message, options.max_fragments)
+        self._pace: Pace | None = None  # of the message under way
 
         # The opcode of the message that send_fragment has begun (0: none); this side's own Pings.
         self._sending = 0
         self._pings = 0
         self._awaited_pong: bytes | None = None
+        self._ping_at: float | None = None  # when the next Ping, or the Pong, is due
 
     # The opening handshake: what a role fills in, and what both need.
 
@@ -153,18 +174,6 @@ class Session(Outgoing):
     def _handshake_overdue(self) -> Failed:
         """The handshake's deadline has passed: queue the answer that this deserves, if any."""
         raise NotImplementedError
-
-    def _worth_parsing(self) -> bool:
-        """Whether a head may be complete, or twice as much is here as last time: fed by single bytes, a long
-        head would otherwise be read from its beginning with each of them."""
-        start = self._start
-        size = len(self._buffer) - start
-        if size < 2 * self._examined and not self._eof:
-            seen = start + max(self._examined - 3, 0)
-            if self._buffer.find(b"\r\n\r\n", seen) < 0:
-                return False
-        self._examined = size
-        return size > 0 or self._eof
 
     # The contract.
 
@@ -222,21 +231,24 @@ class Session(Outgoing):
         if self._state is _AWAITING_STREAM_END:
             self._finish()
 
-    def next_event(self) -> Event | None:
-        """The next event, or None when more bytes, time or a call of the application is needed."""
+    def next_event(self) -> Event | More | None:
+        """The next event, None when more bytes, time or a call of the application is needed, or `MORE` after
+        many frames that made no event (`mungos.protocol`)."""
         if self._state is not _OPEN:
             return self._next_event_unless_open()
         if not self._left and not self._message.kind:
             # The usual case, by the shortest way: a message in one frame, all of it here.
             buffer = self._buffer
-            if len(buffer) == self._start:
+            if len(buffer) - self._start < self._need:
                 return self._starve()
             try:
                 header = scan_frame(buffer, self._start)
             except ProtocolError as error:
                 return self._fail(error)
             if header is None:
+                self._need = next_look(buffer, self._start)
                 return self._starve()
+            self._need = 1
             fin, rsv, opcode, masked, key, at, length = header
             end = at + length
             if (
@@ -262,7 +274,8 @@ class Session(Outgoing):
                     return Message(data.decode())
                 except UnicodeDecodeError as error:
                     return self._fail(invalid_text(error))
-        return self._assemble()
+            return self._assemble(header)
+        return self._assemble(None)
 
     def expire(self, now: float) -> None:
         """Act on `deadline`: fail a handshake, send a Ping, miss its Pong, or end an overlong closing."""
@@ -273,7 +286,7 @@ class Session(Outgoing):
         if state is _HANDSHAKE:
             self._pending = self._handshake_overdue()
         elif state is _OPEN:
-            self._keep_alive(now)
+            self._check_open(now)
         elif not self._armed:
             # The close began in a call that was told no time.
             self._arm(now)
@@ -412,7 +425,10 @@ class Session(Outgoing):
 
     def _establish(self) -> None:
         self._move(_OPEN)
-        self.deadline = None if self._ping_interval is None else self._now + self._ping_interval
+        self._inspection = None
+        self.deadline = self._ping_at = (
+            None if self._ping_interval is None else self._now + self._ping_interval
+        )
 
     def _finish(self) -> None:
         """Nothing more is queued, nothing more is listened to."""
@@ -441,10 +457,13 @@ class Session(Outgoing):
         self._deaf = self._state is _CLOSED or self._state is _AWAITING_STREAM_END
         self._buffer.clear()
         self._start = 0
+        self._need = 1
         self._left = 0
         self._message.drop()
+        self._pace = None
+        self._inspection = None
 
-    def _next_event_unless_open(self) -> Event | None:
+    def _next_event_unless_open(self) -> Event | More | None:
         if self._state is _HANDSHAKE:
             return self._shake_hands()
         if self._state is _AWAITING_CLOSE:
@@ -462,6 +481,10 @@ class Session(Outgoing):
         """No event without more bytes."""
         self._seen = len(self._buffer) - self._start
         if not self._eof:
+            if self._message.kind and self._pace is None and self._message_rate:
+                self._pace = pace = Pace("message", self._message_rate, self._message_window, None, self._now)
+                if self.deadline is None or pace.deadline < self.deadline:
+                    self.deadline = pace.deadline
             return None
         if self._state is _AWAITING_CLOSE:
             error = "the stream ended before the peer answered the Close frame"
@@ -469,43 +492,57 @@ class Session(Outgoing):
             error = "the stream ended without a Close frame"
         return self._fail(PeerMisbehaved(f"{error} (1006)"), tell=False)
 
-    def _assemble(self) -> Event | None:
-        """Frames of any kind, a piece at a time, until there is an event."""
+    def _assemble(self, header: FrameHeader | None) -> Event | More | None:
+        """Frames of any kind, a piece at a time, until there is an event, or they are enough for one call.
+
+        Args:
+            header: the next frame's, where it was read already.
+        """
         buffer = self._buffer
         try:
-            while True:
+            for _ in range(_MOST_FRAMES):
+                if not self._left:
+                    if header is None:
+                        if len(buffer) - self._start < self._need:
+                            return self._starve()
+                        header = scan_frame(buffer, self._start)
+                        if header is None:
+                            self._need = next_look(buffer, self._start)
+                            return self._starve()
+                        self._need = 1
+                    fin, rsv, opcode, masked, key, at, length = header
+                    header = None
+                    self._check(rsv, masked)
+                    if opcode >= CLOSE:
+                        end = at + length
+                        if end > len(buffer):
+                            self._need = end - self._start
+                            return self._starve()
+                        payload = mask(buffer[at:end], key, 0) if masked else bytes(buffer[at:end])
+                        self._start = end
+                        event = self._control(opcode, payload)
+                        if event is not None:
+                            return event
+                        continue
+                    self._message.begin(opcode, length)
+                    self._start = at
+                    self._left = length
+                    self._fin = fin
+                    self._key = key
+                    self._phase = 0
                 if self._left:
                     self._digest()
                     if self._left:
                         return self._starve()
-                    if self._fin:
-                        return Message(self._message.finish())
-                    continue
-                header = scan_frame(buffer, self._start)
-                if header is None:
-                    return self._starve()
-                fin, rsv, opcode, masked, key, at, length = header
-                self._check(rsv, masked)
-                if opcode >= CLOSE:
-                    end = at + length
-                    if end > len(buffer):
-                        return self._starve()
-                    payload = mask(buffer[at:end], key, 0) if masked else bytes(buffer[at:end])
-                    self._start = end
-                    event = self._control(opcode, payload)
-                    if event is not None:
-                        return event
-                    continue
-                self._message.begin(opcode, length)
-                self._start = at
-                self._left = length
-                self._fin = fin
-                self._key = key
-                self._phase = 0
-                if fin and not length:
+                if self._fin:
+                    if self._pace is not None:
+                        self._pace = None
+                        self.deadline = self._ping_at
                     return Message(self._message.finish())
         except ProtocolError as error:
             return self._fail(error)
+        self._seen = -1
+        return MORE
 
     def _check(self, rsv: int, masked: bool) -> None:
         # RFC 6455 section 5.2: reserved bits are 0 unless an extension is negotiated.
@@ -529,6 +566,8 @@ class Session(Outgoing):
         self._start = end
         self._left -= end - start
         self._progress += end - start
+        if self._pace is not None:
+            self._pace.count += end - start
         self._message.add(data)
 
     def _control(self, opcode: int, payload: bytes) -> Event | None:
@@ -542,7 +581,8 @@ class Session(Outgoing):
             # Any Pong will do: a peer may answer only the latest of several Pings (RFC 6455 section 5.5.3).
             own, self._awaited_pong = self._awaited_pong, None
             if self._ping_interval is not None:
-                self.deadline = self._now + self._ping_interval
+                self._ping_at = self._now + self._ping_interval
+                self._set_deadline()
             if payload == own:
                 return None
         return Pong(payload)
@@ -556,6 +596,7 @@ class Session(Outgoing):
         self._sending = 0
         self._awaited_pong = None
         self._message.drop()
+        self._pace = None
         self._move(_AWAITING_CLOSE)
         self.deadline = self._now
         self._armed = False
@@ -581,20 +622,24 @@ class Session(Outgoing):
             self._drop_late_pong()
         return CloseReceived(int(code), reason)
 
-    def _await_close(self) -> Event | None:
+    def _await_close(self) -> Event | More | None:
         """Our Close is out: of what arrives only the peer's Close counts; Pings are answered all the same."""
         buffer = self._buffer
         try:
-            while True:
+            for _ in range(_MOST_FRAMES):
                 if self._left:
                     skipped = min(self._left, len(buffer) - self._start)
                     self._left -= skipped
                     self._start += skipped
                     if self._left:
                         return self._starve()
+                if len(buffer) - self._start < self._need:
+                    return self._starve()
                 header = scan_frame(buffer, self._start)
                 if header is None:
+                    self._need = next_look(buffer, self._start)
                     return self._starve()
+                self._need = 1
                 _, rsv, opcode, masked, key, at, length = header
                 self._check(rsv, masked)
                 if opcode < CLOSE:
@@ -603,6 +648,7 @@ class Session(Outgoing):
                     continue
                 end = at + length
                 if end > len(buffer):
+                    self._need = end - self._start
                     return self._starve()
                 self._start = end
                 payload = mask(buffer[at:end], key, 0) if masked else bytes(buffer[at:end])
@@ -612,32 +658,55 @@ class Session(Outgoing):
                     self._queue_pong(payload)
         except ProtocolError as error:
             return self._fail(error)
+        return MORE
 
     def _close_overdue(self) -> None:
         # The peer's Close may lie among bytes that the application has not pulled.
-        self._pending = self._await_close()
-        if self._pending is None:
-            self._pending = self._fail(TimedOut("awaiting the peer's Close", limit=self._close_timeout))
+        event: Event | More | None = MORE
+        for _ in range(_MOST_LAST_LOOKS):
+            event = self._await_close()
+            if event is not MORE:
+                break
+        if event is None or isinstance(event, More):
+            event = self._fail(TimedOut("awaiting the peer's Close", limit=self._close_timeout))
+        self._pending = event
 
     # Staying alive.
 
-    def _keep_alive(self, now: float) -> None:
+    def _set_deadline(self) -> None:
+        """The earlier of the two that an open session has."""
+        ping_at, pace = self._ping_at, self._pace
+        if pace is None:
+            self.deadline = ping_at
+        else:
+            self.deadline = pace.deadline if ping_at is None else min(ping_at, pace.deadline)
+
+    def _check_open(self, now: float) -> None:
+        # What is due may lie among bytes not pulled yet: then it is not the peer who is waited for.
+        unseen = len(self._buffer) - self._start != self._seen
+        if self._pace is not None and self._pace.deadline <= now:
+            late = self._pace.check(now, not unseen)
+            if late is not None:
+                self._pending = self._fail(SlowMessage(late.phase, str(late), limit=late.limit))
+                return
+        if self._ping_at is not None and self._ping_at <= now and not self._keep_alive(now, unseen):
+            self._pending = self._fail(TimedOut("keep-alive", limit=self._ping_timeout))
+            return
+        self._set_deadline()
+
+    def _keep_alive(self, now: float, unseen: bool) -> bool:
+        """Send a Ping, or judge the silence since: whether there is hope."""
         if self._awaited_pong is None:
             self._pings += 1
             self._awaited_pong = b"keep-alive %d" % self._pings
-            self._progress = 0
             self._queue_frame(FIN | PING, self._awaited_pong)
-            self.deadline = now + self._ping_timeout
             self._wake()
-            return
-        # The Pong may lie among bytes not pulled yet, or stand behind a long frame that still grows.
-        unseen = len(self._buffer) - self._start != self._seen
-        growing = self._left > 0 and self._progress >= LEAST_RATE * self._ping_timeout
-        if unseen or growing:
-            self._progress = 0
-            self.deadline = now + self._ping_timeout
-        else:
-            self._pending = self._fail(TimedOut("keep-alive", limit=self._ping_timeout))
+        elif not unseen and not (self._left > 0 and self._progress >= LEAST_RATE * self._ping_timeout):
+            # Nor does the Pong stand behind a long frame that still grows.
+            return False
+        self._progress = 0
+        self._ping_at = now + self._ping_timeout
+        return True
 
     # Refusals.
 
