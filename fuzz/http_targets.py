@@ -17,6 +17,7 @@ from mungos.http import (
     status_of,
 )
 from mungos.http.framing import ChunkedBody
+from mungos.protocol import MORE
 
 __all__ = ["TARGETS"]
 
@@ -114,6 +115,8 @@ def through_server(data: bytes, cut: int) -> list[str]:
     def pull() -> None:
         while (event := session.next_event()) is not None:
             require(not notes or not notes[-1].startswith("failed"), f"{event!r} after a failure")
+            if event is MORE:
+                continue
             if isinstance(event, Failed):
                 require(isinstance(event.error, ProtocolError | TimedOut), f"failed with {event.error!r}")
                 require(400 <= status_of(event.error) <= 599, "no status for the failure")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from fuzz.target import Target, require, told
 from mungos.errors import Malformed, PeerIncompatible, PeerMisbehaved, ProtocolError
-from mungos.protocol import Failed
+from mungos.protocol import MORE, Failed
 from mungos.websocket import ClientSession, CloseReceived, ServerSession, Session
 from mungos.websocket.frames import encode_header, scan_frame
 from mungos.websocket.handshake import accept_key
@@ -65,6 +65,8 @@ def through(make: Callable[[], Session], data: bytes, cut: int) -> list[str]:
         nonlocal over
         while (event := session.next_event()) is not None:
             require(not over, f"{event!r} after a failure")
+            if event is MORE:
+                continue
             if isinstance(event, Failed):
                 over = True
                 kinds = Malformed | PeerIncompatible | PeerMisbehaved
