@@ -17,7 +17,7 @@ _MODULES = {
         "http-client",
     ),
     "fuzz.websocket_targets": ("websocket-frame", "websocket-server", "websocket-client"),
-    "fuzz.dns_targets": ("dns-message",),
+    "fuzz.dns_targets": ("dns-message", "dns-answer"),
     "fuzz.x509_targets": ("x509-certificate", "x509-pem"),
     "fuzz.tls_targets": ("tls-messages", "tls-records", "tls-session"),
     "fuzz.handshake_targets": ("tls-client-handshake", "tls-server-handshake"),

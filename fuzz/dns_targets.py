@@ -6,6 +6,20 @@ from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 
 from fuzz.target import Target, require, told
+from mungos.dns import (
+    Cache,
+    Failed,
+    Hosts,
+    Lookup,
+    OpenStream,
+    Resolved,
+    ResolverConfig,
+    SendDatagram,
+    ServerAddress,
+    address_record,
+    alias_record,
+    respond,
+)
 from mungos.dns.messages import (
     Address,
     Edns,
@@ -72,4 +86,53 @@ def seeds() -> list[bytes]:
     ]
 
 
-TARGETS = (Target("dns-message", "one message, read and written again", message, seeds, WORDS, 1500),)
+CONFIG = ResolverConfig((ServerAddress("192.0.2.53"),), cache_entries=4)
+
+
+def answer(data: bytes) -> str:
+    cache = Cache(CONFIG)
+    ends: list[str] = []
+    for _ in range(2):
+        lookup = Lookup(
+            "www.example.com",
+            config=CONFIG,
+            hosts=Hosts(),
+            families=("A",),
+            cache=cache,
+            random=lambda count: b"\0\1"[:count],
+            now=0.0,
+            within=5.0,
+        )
+        asked = 0
+        while (event := lookup.next_event()) is not None:
+            if isinstance(event, SendDatagram):
+                asked += 1
+                lookup.receive_datagram(event.exchange_id, data, 0.0)
+            elif isinstance(event, OpenStream):
+                asked += 1
+                lookup.receive_stream(event.exchange_id, len(data).to_bytes(2, "big") + data, 0.0)
+            elif isinstance(event, Resolved | Failed):
+                ends.append(str(event))
+        require(asked <= 6, "one message leads to more than six queries")
+        require(cache.size <= CONFIG.cache_bytes and len(cache) <= 1, "more is remembered than was asked")
+    require(len(set(ends)) <= 1, "what is remembered is not what was answered")
+    return ends[0][:60] if ends else "no end yet"
+
+
+def answers() -> list[bytes]:
+    query = Message(Header(1), (Question(name_from_text("www.example.com"), RecordType.A),))
+    records = [alias_record("www.example.com", "example.com"), address_record("example.com", "192.0.2.1")]
+    return [
+        respond(query, records),
+        respond(query, records[:1], rcode=3),
+        respond(query, truncated=True),
+        *(respond(query, rcode=rcode) for rcode in range(6)),
+        *(respond(query, rcode=rcode)[:12] for rcode in (1, 2, 4, 5)),
+        *seeds(),
+    ]
+
+
+TARGETS = (
+    Target("dns-message", "one message, read and written again", message, seeds, WORDS, 1500),
+    Target("dns-answer", "one message, whatever a lookup asks, and asks again", answer, answers, WORDS, 1500),
+)
