@@ -20,6 +20,8 @@ __all__ = [
     "AEADS",
     "GROUPS",
     "HASHES",
+    "MAX_RSA_EXPONENT",
+    "MAX_RSA_MODULUS",
     "SCHEMES",
     "TAG_LENGTH",
     "AEADParameters",
@@ -52,6 +54,12 @@ id-RSASSA-PSS (RFC 4055 section 1.2)."""
 
 HASHES: dict[str, int] = {"sha256": 32, "sha384": 48, "sha512": 64}
 """Hash functions and the length of their output in bytes."""
+
+MAX_RSA_MODULUS = 8192
+"""Bits of an RSA modulus: a key with more is not loaded. The largest of the usual roots have 4,096."""
+
+MAX_RSA_EXPONENT = 32
+"""Bits of an RSA public exponent: each costs a squaring, and nearly all keys have 65,537, of 17 bits."""
 
 TAG_LENGTH = 16
 """Bytes that each of the AEADs below adds (RFC 5116 section 5, RFC 8439 section 2.8)."""
@@ -319,7 +327,7 @@ class Provider(Contract):
 
     def public_key(self, spki: Buffer) -> PublicKey:
         """From SubjectPublicKeyInfo, DER. Raises BadKey when it can't be parsed, Unsupported when it is of a
-        kind that is not spoken here."""
+        kind that is not spoken here, or costs too much (`MAX_RSA_MODULUS`, `MAX_RSA_EXPONENT`)."""
 
     def private_key(self, pem: bytes) -> PrivateKey:
         """From PEM: PKCS#8, SEC1 or PKCS#1, unencrypted; the first private key in the text. Raises Misuse

@@ -17,6 +17,7 @@ __all__ = [
     "GENERALIZED_TIME",
     "INTEGER",
     "MAX_DEPTH",
+    "MAX_INTEGER",
     "NULL",
     "OCTET_STRING",
     "OID",
@@ -36,6 +37,10 @@ UTC_TIME = 0x17
 GENERALIZED_TIME = 0x18
 SEQUENCE = 0x30
 SET = 0x31
+
+MAX_INTEGER = 32
+"""Bytes of a number that is no key's: the largest is a serial number, of 21. Numbers stand in messages, and
+Python refuses to write one of over 4,300 digits."""
 
 MAX_DEPTH = 16
 """Blocks inside blocks; no structure of RFC 5280 comes near."""
@@ -182,9 +187,13 @@ class Reader:
             return False
         raise CertificateMalformed(f"BOOLEAN {content[:4].hex()!r} at offset {self.position}")
 
-    def integer(self) -> int:
-        """INTEGER, in its shortest form (X.690 section 8.3.2)."""
+    def integer(self, most: int = MAX_INTEGER) -> int:
+        """INTEGER of at most `most` bytes, in its shortest form (X.690 section 8.3.2)."""
         content = self.content(INTEGER)
+        if len(content) > most:
+            raise CertificateMalformed(
+                f"an INTEGER of {len(content)} bytes before offset {self.position} (limit {most} bytes)"
+            )
         if not content:
             raise CertificateMalformed(f"an empty INTEGER at offset {self.position}")
         if len(content) > 1 and (

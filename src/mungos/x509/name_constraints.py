@@ -7,6 +7,7 @@ below that bears a name of that form, since it "MUST either process the constrai
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Set
 
 from mungos.x509 import oids
 from mungos.x509.certificate import Certificate
@@ -33,21 +34,46 @@ MAX_COMPARISONS = 10_000
 """Comparisons of a name with a constraint in one verification."""
 
 _MAX_ATTRIBUTES = 256
+_MAX_DNS = 255  # bytes; RFC 1035 section 2.3.4
+_MAX_TEXT = 1024  # bytes of one attribute: to bring text into its normal form takes more than linear time
 
 # X.690 table 1: UTF8String, NumericString, PrintableString, TeletexString, IA5String, and BMPString by name.
 _TEXT = {0x0C: "utf-8", 0x12: "ascii", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii", 0x1E: "utf-16-be"}
 
 _Attribute = tuple[bytes, int, str | bytes]
 _RDN = frozenset[_Attribute]
+_Grouped = dict[int, tuple[list[bytes], list[bytes]]]
 
 
 class Comparisons:
-    """How many comparisons are left: an attacker chooses both lists of names."""
+    """How many comparisons are left in one verification: an attacker chooses both lists of names. What was
+    parsed for one is not parsed again for another."""
 
-    __slots__ = ("left",)
+    __slots__ = ("_grouped", "_names", "left")
 
     def __init__(self, left: int = MAX_COMPARISONS) -> None:
         self.left = left
+        self._names: dict[bytes, tuple[_RDN, ...]] = {}
+        self._grouped: dict[int, tuple[NameConstraints, _Grouped]] = {}
+
+    def name(self, der: bytes) -> tuple[_RDN, ...]:
+        """A Name, made comparable. Raises CertificateMalformed."""
+        found = self._names.get(der)
+        if found is None:
+            found = self._names[der] = _parse_name(der)
+        return found
+
+    def grouped(self, constraints: NameConstraints) -> _Grouped:
+        """The constraints on each form of names, by its tag: those that permit, and those that exclude."""
+        kept = self._grouped.get(id(constraints))
+        if kept is None:
+            groups: _Grouped = {}
+            for which, trees in enumerate((constraints.permitted, constraints.excluded)):
+                for tag, base in trees:
+                    groups.setdefault(tag, ([], []))[which].append(base)
+            # Kept with what it was made from, whose number is then nobody else's.
+            kept = self._grouped[id(constraints)] = constraints, groups
+        return kept[1]
 
     def spend(self, count: int) -> None:
         """Raises PathTooHard when none are left."""
@@ -62,6 +88,10 @@ def _attribute(inner: Reader) -> _Attribute:
         oid = pair.oid()
         tag, start, stop = pair.any()
     content = inner.data[start:stop]
+    if len(content) > _MAX_TEXT:
+        raise CertificateMalformed(
+            f"attribute {oids.dotted(oid)} of {len(content)} bytes (limit {_MAX_TEXT} bytes)"
+        )
     if tag not in _TEXT:
         return oid, tag, content
     try:
@@ -94,11 +124,15 @@ def _under(name: str, base: str) -> bool:
     return not base or name == base or name.endswith("." + base)
 
 
-def _dns(value: bytes, constraint: bytes, excluded: bool) -> bool:
+def _dns(value: bytes, constraint: bytes, excluded: bool, _comparisons: Comparisons) -> bool:
+    if len(value) > _MAX_DNS:
+        raise NameConstraintViolated(f"a name of {len(value)} bytes, so no name constraint can hold it")
     name = value.decode("ascii").lower()
     parent = name.removeprefix("*.")
     if not is_dns_name(parent):
         raise NameConstraintViolated(f"{name[:80]!r} is no DNS name, so no name constraint can hold it")
+    if len(constraint) > _MAX_DNS + 1:
+        raise CertificateMalformed(f"a name constraint of {len(constraint)} bytes is no DNS name")
     base = constraint.decode("ascii").lower()
     # A leading dot is not of the RFC, but is met: it asks for one label more.
     bare = base.removeprefix(".")
@@ -113,7 +147,7 @@ def _dns(value: bytes, constraint: bytes, excluded: bool) -> bool:
     return excluded and bool(label) and rest == parent
 
 
-def _ip(value: bytes, base: bytes, _excluded: bool) -> bool:
+def _ip(value: bytes, base: bytes, _excluded: bool, _comparisons: Comparisons) -> bool:
     # An address of IPv4 takes eight octets, one of IPv6 thirty-two: the address and the mask.
     half = len(base) // 2
     if len(base) not in (8, 32):
@@ -127,15 +161,15 @@ def _ip(value: bytes, base: bytes, _excluded: bool) -> bool:
     return int.from_bytes(value, "big") & mask == int.from_bytes(base[:half], "big") & mask
 
 
-def _directory(value: bytes, base: bytes, _excluded: bool) -> bool:
-    wanted = _parse_name(base)
-    return _parse_name(value)[: len(wanted)] == wanted
+def _directory(value: bytes, base: bytes, _excluded: bool, comparisons: Comparisons) -> bool:
+    wanted = comparisons.name(base)
+    return comparisons.name(value)[: len(wanted)] == wanted
 
 
 _FITS = {DNS_NAME: _dns, IP_ADDRESS: _ip, DIRECTORY_NAME: _directory}
 
 
-def _constrained_names(certificate: Certificate, tags: set[int]) -> list[GeneralName]:
+def _constrained_names(certificate: Certificate, tags: Set[int]) -> list[GeneralName]:
     """The names of a certificate that have one of these forms: of subjectAltName, and of the subject."""
     names = [name for name in certificate.extensions.names if name[0] in tags]
     if DIRECTORY_NAME in tags and len(certificate.subject) > 2:
@@ -153,19 +187,18 @@ def check_names(constraints: NameConstraints, certificate: Certificate, comparis
     Raises NameConstraintViolated, UnsupportedCertificate for a constrained form that is not processed, and
     PathTooHard when the comparisons are used up.
     """
-    tags = {tag for tag, _ in constraints.permitted} | {tag for tag, _ in constraints.excluded}
-    for name in _constrained_names(certificate, tags):
+    groups = comparisons.grouped(constraints)
+    for name in _constrained_names(certificate, groups.keys()):
         tag, value = name
         fits = _FITS.get(tag)
         if fits is None:
             raise UnsupportedCertificate(
                 f"name constraints on names with tag 0x{tag:02x} are not spoken here"
             )
-        excluded = [base for other, base in constraints.excluded if other == tag]
-        permitted = [base for other, base in constraints.permitted if other == tag]
+        permitted, excluded = groups[tag]
         comparisons.spend(len(excluded) + len(permitted))
-        if any(fits(value, base, True) for base in excluded):
+        if any(fits(value, base, True, comparisons) for base in excluded):
             raise NameConstraintViolated(f"the name {value[:80]!r} is excluded by an issuer")
         # One form that is permitted somewhere is forbidden everywhere else.
-        if permitted and not any(fits(value, base, False) for base in permitted):
+        if permitted and not any(fits(value, base, False, comparisons) for base in permitted):
             raise NameConstraintViolated(f"the name {value[:80]!r} is not permitted by an issuer")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 __all__ = ["dotted", "encoded"]
 
+_MAX_SHOWN = 64  # bytes; a part of them all has 135 digits
+
 
 def encoded(text: str) -> bytes:
     """The DER content of a dotted identifier (X.690 section 8.19)."""
@@ -18,7 +20,9 @@ def encoded(text: str) -> bytes:
 
 
 def dotted(content: bytes) -> str:
-    """The dotted text, for messages."""
+    """The dotted text, for messages; of an absurdly long identifier its length."""
+    if len(content) > _MAX_SHOWN:
+        return f"({len(content)} bytes)"
     parts: list[int] = []
     part = 0
     for byte in content:

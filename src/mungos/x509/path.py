@@ -42,8 +42,8 @@ MAX_CHAIN = 16
 MAX_DEPTH = 8
 """Issuers above the leaf, the root included."""
 
-MAX_SIGNATURES = 100
-"""Signatures checked in one verification."""
+MAX_SIGNATURES = 64
+"""Signatures checked in one verification, all candidates of one name together."""
 
 _PURPOSES = {oids.SERVER_AUTH: "servers (serverAuth)", oids.CLIENT_AUTH: "clients (clientAuth)"}
 
@@ -103,8 +103,10 @@ def _leaf(chain: Sequence[bytes], roots: TrustStore, provider: Provider, wall: f
 
 def _shown(leaf: Certificate) -> str:
     """The first names of a certificate, for a message."""
-    names = [*leaf.dns_names, *(str(ipaddress.ip_address(address)) for address in leaf.ip_addresses)]
-    return ", ".join(map(repr, names[:4])) + (", ..." if len(names) > 4 else "") if names else "none"
+    names = [*leaf.dns_names[:5], *(str(ipaddress.ip_address(each)) for each in leaf.ip_addresses[:5])]
+    # RFC 1035 section 2.3.4: a name has 255 bytes at most; what is longer is none, and may be very long.
+    shown = [repr(name[:255]) for name in names[:4]]
+    return ", ".join(shown) + (", ..." if len(names) > 4 else "") if names else "none"
 
 
 def _check_dates(certificate: Certificate, wall: float) -> None:

@@ -37,6 +37,7 @@ _CURVES: Final = {
     "1.3.132.0.34": "secp384r1",
     "1.3.132.0.35": "secp521r1",
 }
+_MAX_MODULUS: Final = 1 + 16_384 // 8  # bytes, the one in front that makes it positive among them
 _KEYS: Final = {"1.3.101.112": "Ed25519", "1.3.101.113": "Ed448"}
 
 
@@ -104,8 +105,8 @@ def key_text(spki: bytes) -> str:
         return f"EC {_CURVES.get(curve, curve) or 'without a named curve'}"
     if kind in (_RSA, oids.RSASSA_PSS):
         with Reader(key) as whole, whole.enter(SEQUENCE) as numbers:
-            modulus = numbers.integer()
-            numbers.integer()
+            modulus = numbers.integer(_MAX_MODULUS)
+            numbers.integer(_MAX_MODULUS)
         return f"{'RSA' if kind == _RSA else 'RSA-PSS'} {modulus.bit_length()} bits"
     name = oids.dotted(kind)
     return _KEYS.get(name, name)

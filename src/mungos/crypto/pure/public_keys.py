@@ -6,6 +6,8 @@ from abc import ABC, abstractmethod
 
 from mungos.crypto.contract import (
     HASHES,
+    MAX_RSA_EXPONENT,
+    MAX_RSA_MODULUS,
     SCHEMES,
     BadKey,
     BadSignature,
@@ -51,12 +53,8 @@ _P384 = bytes.fromhex("2b81040022")
 CURVES: dict[bytes, Curve] = {_P256: P256, _P384: P384}
 
 _SMALLEST_RSA = 1024
-_LARGEST_RSA = 8192
-"""Bits of an RSA modulus. What is believed in a certificate is for its reader to say; below and above this, a
-key is not worth the reading."""
-
-_LARGEST_EXPONENT = 64
-"""Bits of a public exponent: each costs a squaring."""
+"""Bits of an RSA modulus. What is believed in a certificate is for its reader to say; below this, a key is
+not worth the reading."""
 
 
 def _restricted(hash_name: HashName) -> bytes:
@@ -233,13 +231,13 @@ def rsa_public(n: int, e: int) -> RSAPublic:
     bits = n.bit_length()
     if not n & 1 or not e & 1 or not 3 <= e < n:
         raise BadKey("an RSA modulus and its exponent are odd, and 3 or more")
-    if not _SMALLEST_RSA <= bits <= _LARGEST_RSA:
+    if not _SMALLEST_RSA <= bits <= MAX_RSA_MODULUS:
         raise Unsupported(
-            f"an RSA key of {bits} bits; the limits are {_SMALLEST_RSA} and {_LARGEST_RSA} bits"
+            f"an RSA key of {bits} bits; the limits are {_SMALLEST_RSA} and {MAX_RSA_MODULUS} bits"
         )
-    if e.bit_length() > _LARGEST_EXPONENT:
+    if e.bit_length() > MAX_RSA_EXPONENT:
         raise Unsupported(
-            f"an RSA exponent of {e.bit_length()} bits is over the limit of {_LARGEST_EXPONENT} bits"
+            f"an RSA exponent of {e.bit_length()} bits is over the limit of {MAX_RSA_EXPONENT} bits"
         )
     return RSAPublic(n, e)
 

@@ -28,6 +28,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from mungos.crypto.contract import (
     HASHES,
+    MAX_RSA_EXPONENT,
+    MAX_RSA_MODULUS,
     SCHEMES,
     BadKey,
     BadSignature,
@@ -248,6 +250,12 @@ def _rsa_key(spki: bytes) -> PublicKey:
         raise Unsupported(
             f"a public key of type {_type_name(key).removesuffix('PublicKey')} is not spoken here"
         )
+    bits = key.key_size
+    if bits > MAX_RSA_MODULUS:
+        raise Unsupported(f"an RSA key of {bits} bits is over the limit of {MAX_RSA_MODULUS} bits")
+    exponent = key.public_numbers().e.bit_length()
+    if exponent > MAX_RSA_EXPONENT:
+        raise Unsupported(f"an RSA exponent of {exponent} bits is over the limit of {MAX_RSA_EXPONENT} bits")
     return _RSAPublic(algorithm[0], spki, key, algorithm[1])
 
 
