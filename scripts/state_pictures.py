@@ -9,6 +9,7 @@ nothing and fails when a picture is stale, and so do the tests.
 
 from __future__ import annotations
 
+import ast
 import inspect
 import re
 import sys
@@ -16,15 +17,21 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, fields
 from enum import Enum
+from itertools import pairwise
 from pathlib import Path
+from types import ModuleType
 
 from mungos.core.limits import Limits
 from mungos.core.states import PHASES, READ_SIDES, WRITE_SIDES
+from mungos.crypto import contract
 from mungos.dns import ResolverConfig
 from mungos.http import CLIENT_LIMITS, HTTPLimits
-from mungos.tls import ClientConfig
+from mungos.tls import ClientConfig, bounds
+from mungos.tls.engines.builtin import reading, server, server_psks
+from mungos.tls.engines.builtin.messages import authentication, stapling
 from mungos.websocket.options import SessionKeywords, SessionOptions
 from mungos.websocket.states import TRANSITIONS
+from mungos.x509 import certificate, der, extensions, name_constraints, path
 
 ROOT = Path(__file__).parents[1]
 MARKED = re.compile(r"(?P<begin><!-- drawn: (?P<name>[a-z-]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
@@ -119,6 +126,44 @@ def layers() -> str:
     return "\n".join([*lines, *(f"- {contract['name']}." for contract in contracts), ""])
 
 
+def constants(*places: tuple[ModuleType, tuple[str, ...]]) -> str:
+    """Numbers of modules, each with the text that stands below it."""
+    defaults: dict[str, object] = {}
+    said: dict[str, str] = {}
+    for module, names in places:
+        body = ast.parse(inspect.getsource(module)).body
+        for assigned, text in pairwise(body):
+            match assigned, text:
+                case (
+                    ast.Assign(targets=[ast.Name(id=name)]),
+                    ast.Expr(value=ast.Constant(value=str(words))),
+                ) if name in names:
+                    defaults[name] = getattr(module, name)
+                    said[name] = words[0].lower() + " ".join(words.split())[1:]
+    return table_of(defaults, said)
+
+
+def tls_bounds() -> str:
+    """What a peer may ask of TLS, and of the certificates below it."""
+    return constants(
+        (
+            bounds,
+            ("MAX_CLIENT_HELLO", "MAX_FRAGMENTS", "MAX_KEY_SHARES", "MAX_QUIET", "MAX_ANSWERS", "MAX_QUOTED"),
+        ),
+        (reading, ("MAX_HANDSHAKE_MESSAGE", "MAX_EVENTS")),
+        (server_psks, ("MAX_OFFERED_PSKS",)),
+        (server, ("MAX_SKIPPED_EARLY_DATA",)),
+        (authentication, ("MAX_CERTIFICATES",)),
+        (stapling, ("MAX_STAPLE",)),
+        (certificate, ("MAX_CERTIFICATE",)),
+        (path, ("MAX_CHAIN", "MAX_DEPTH", "MAX_SIGNATURES")),
+        (extensions, ("MAX_EXTENSIONS", "MAX_GENERAL_NAMES")),
+        (name_constraints, ("MAX_COMPARISONS",)),
+        (der, ("MAX_INTEGER",)),
+        (contract, ("MAX_RSA_MODULUS", "MAX_RSA_EXPONENT")),
+    )
+
+
 DRAWINGS: dict[str, Callable[[], str]] = {
     "phases": lambda: picture(PHASES),  # type: ignore[arg-type]  # a Mapping's keys are invariant
     "read-sides": lambda: picture(READ_SIDES),  # type: ignore[arg-type]
@@ -128,6 +173,7 @@ DRAWINGS: dict[str, Callable[[], str]] = {
     "http-limits": http_limits,
     "websocket-limits": websocket_limits,
     "tls-limits": lambda: limits_of(ClientConfig, ("max_", "handshake_")),
+    "tls-bounds": tls_bounds,
     "dns-limits": lambda: limits_of(ResolverConfig),
     "layers": layers,
 }

@@ -1,7 +1,8 @@
-"""Records of TLS 1.3 with content that no library would send, made with a peer's keys from its key log."""
+"""Records with content that no library would send, made with a peer's keys from its key log."""
 
 from __future__ import annotations
 
+import hmac
 from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -48,3 +49,37 @@ def _expand(secret: bytes, label: str, size: int) -> bytes:
     info = size.to_bytes(2, "big") + bytes((len(text),)) + text + b"\x00"
     algorithm = SHA384() if len(secret) == SHA384.digest_size else SHA256()
     return HKDFExpand(algorithm, size, info).derive(secret)
+
+
+class Forge12:
+    """As `Forge`, for TLS 1.2 (RFC 5288 section 3); the peer's Finished was its first record under the keys.
+
+    Args:
+        keylog: of `ssl`.
+        server_hello: the server's first record.
+        suite: the library's name of the cipher suite.
+        server: whose keys.
+    """
+
+    def __init__(self, keylog: Path, server_hello: bytes, suite: str, *, server: bool) -> None:
+        (line,) = [each for each in keylog.read_text().splitlines() if each.startswith("CLIENT_RANDOM")]
+        client_random, master = map(bytes.fromhex, line.split()[1:])
+        assert "-GCM-" in suite
+        size, digest = (32, "sha384") if suite.endswith("SHA384") else (16, "sha256")
+        seed = b"key expansion" + server_hello[11:43] + client_random
+        block, each = b"", seed
+        while len(block) < 2 * size + 8:  # RFC 5246 section 5
+            each = hmac.digest(master, each, digest)
+            block += hmac.digest(master, each + seed, digest)
+        self._aead = AESGCM(block[size : 2 * size] if server else block[:size])
+        self._salt = block[2 * size + 4 :][:4] if server else block[2 * size :][:4]
+        self.sequence = 1
+
+    def record(self, kind: int, content: bytes) -> bytes:
+        number = self.sequence.to_bytes(8, "big")
+        self.sequence += 1
+        head = bytes((kind, 3, 3))
+        sealed = self._aead.encrypt(
+            self._salt + number, content, number + head + len(content).to_bytes(2, "big")
+        )
+        return head + (8 + len(sealed)).to_bytes(2, "big") + number + sealed

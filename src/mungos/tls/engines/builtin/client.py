@@ -229,8 +229,8 @@ class ClientHandshake(ClientOpening):
 
     def _authenticate(self, request: CertificateRequest) -> None:
         """Show our certificate, or say that there is none (section 4.4.2)."""
-        schemes = parse_uint16s(
-            request.extensions[ExtensionType.signature_algorithms], "signature_algorithms"
+        schemes = frozenset(
+            parse_uint16s(request.extensions[ExtensionType.signature_algorithms], "signature_algorithms")
         )
         credential = self.prepared.credential
         scheme = choose_scheme(credential, schemes) if credential is not None else None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from itertools import islice
 
 from mungos.tls.engines.builtin.faults import IllegalParameter, MissingExtension, VersionNotSpoken
 from mungos.tls.engines.builtin.messages import ClientHello, ExtensionType
@@ -25,13 +27,14 @@ __all__ = ["Offer", "codes", "examine"]
 
 @dataclass(slots=True)
 class Offer:
-    """A ClientHello's extensions, as far as they matter here."""
+    """A ClientHello's extensions, as far as they matter here; what is looked up in them is found at once,
+    however much a client lists."""
 
-    groups: list[int]
+    groups: Collection[int]
     shares: dict[int, bytes]
-    schemes: list[int] | None
+    schemes: Collection[int] | None
     server_name: str | None
-    protocols: list[bytes] | None
+    protocols: Collection[bytes] | None
     psk_modes: list[int]
     staple_asked: bool
     takes_zlib: bool
@@ -70,13 +73,14 @@ def examine(hello: ClientHello) -> Offer:
     name = extensions.get(ExtensionType.server_name)
     staple = extensions.get(ExtensionType.status_request)
     limit = extensions.get(ExtensionType.record_size_limit)
+    listed = parse_uint16s(schemes, "signature_algorithms") if schemes is not None else None
     protocols = extensions.get(ExtensionType.application_layer_protocol_negotiation)
     offer = Offer(
-        groups=parse_uint16s(groups, "supported_groups"),
+        groups=dict.fromkeys(parse_uint16s(groups, "supported_groups")),
         shares=parse_key_shares(shares),
-        schemes=parse_uint16s(schemes, "signature_algorithms") if schemes is not None else None,
+        schemes=dict.fromkeys(listed) if listed is not None else None,
         server_name=parse_server_name(name) if name is not None else None,
-        protocols=parse_alpn(protocols) if protocols is not None else None,
+        protocols=dict.fromkeys(parse_alpn(protocols)) if protocols is not None else None,
         psk_modes=parse_psk_modes(psk_modes) if psk_modes is not None else [],
         staple_asked=staple is not None and staple_asked(staple),
         takes_zlib=takes_zlib(extensions.get(ExtensionType.compress_certificate)),
@@ -89,7 +93,7 @@ def examine(hello: ClientHello) -> Offer:
     return offer
 
 
-def codes(values: list[int]) -> str:
+def codes(values: Collection[int]) -> str:
     """A list of numbers for the text of an error, not longer than it need be."""
-    shown = " ".join(f"{value:04x}" for value in values[:16])
+    shown = " ".join(f"{value:04x}" for value in islice(values, 16))
     return shown if len(values) <= 16 else f"{shown} and {len(values) - 16} more"

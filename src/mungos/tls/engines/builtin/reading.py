@@ -11,6 +11,7 @@ from collections import deque
 from mungos.crypto.contract import BadTag
 from mungos.errors import Misuse, ProtocolError
 from mungos.protocol import Buffer
+from mungos.tls.bounds import MAX_CLIENT_HELLO, MAX_FRAGMENTS, MAX_QUIET
 from mungos.tls.contract import (
     Data,
     EarlyData,
@@ -40,16 +41,17 @@ from mungos.tls.engines.builtin.records import (
 from mungos.tls.engines.builtin.suites import Suite
 from mungos.tls.engines.builtin.writing import WritingHalf
 
-__all__ = ["MAX_HANDSHAKE_MESSAGE", "MAX_QUIET", "ReadingHalf"]
+__all__ = ["MAX_EVENTS", "MAX_HANDSHAKE_MESSAGE", "MAX_QUIET", "ReadingHalf"]
 
 MAX_HANDSHAKE_MESSAGE = 131_072
 """Bytes of one handshake message; a certificate chain is the only one that comes near."""
 
-MAX_QUIET = 64
-"""Empty records, change_cipher_spec records, warnings, tickets and KeyUpdates that may come in a row, without
-data between them."""
+MAX_EVENTS = 8_192
+"""Events that wait to be handed out, at which no more records are opened: each takes memory, however little
+it brings."""
 
 _CHANGE_CIPHER_SPEC = b"\x01"
+_CLIENT_HELLO = int(HandshakeType.client_hello)
 _APPLICATION_DATA = int(ContentType.application_data)
 _HANDSHAKE = int(ContentType.handshake)
 _ALERT = int(ContentType.alert)
@@ -81,6 +83,7 @@ class ReadingHalf(WritingHalf):
         "_events",
         "_foreign",
         "_foreign_lost",
+        "_fragments",
         "_incoming",
         "_max_inner",
         "_max_unread",
@@ -108,6 +111,7 @@ class ReadingHalf(WritingHalf):
         self._events: deque[Event] = deque()
         self._incoming = bytearray()  # the beginning of a record
         self._messages = bytearray()  # the beginning of a handshake message
+        self._fragments = 0  # records over which it is spread so far
         self._opener: Opener | None = None
         self._reader: Opener | None = None  # the opener, while nothing but application data is expected
         self._read_secret = b""
@@ -168,6 +172,8 @@ class ReadingHalf(WritingHalf):
                     else:
                         self._inner(plain)
                     return size
+            if len(self._events) > MAX_EVENTS:
+                return 0
             view = memoryview(data)
             room = self._max_unread - self.unread
             while size - at > HEADER_LENGTH:
@@ -328,8 +334,9 @@ class ReadingHalf(WritingHalf):
                 self._skip = 0
                 self._inner(plain)
                 return
-        # Section 4.2.10: refused 0-RTT is passed over, up to a limit.
-        if len(body) > self._skip:
+        # Section 4.2.10: refused 0-RTT is passed over, up to a limit; what has no room for a content type and
+        # a tag (section 5.2) is none, nor does it come within a message (section 5.1).
+        if not _INNER_OVERHEAD <= len(body) <= self._skip or self._messages:
             raise error
         self._skip -= len(body)
 
@@ -389,9 +396,16 @@ class ReadingHalf(WritingHalf):
             raise UnexpectedMessage("handshake record without content")  # sections 5.1 and 5.4
         begun = self._messages
         if begun:
+            self._fragments += 1
+            if self._fragments > MAX_FRAGMENTS:
+                raise DecodeError(f"handshake message over more than {MAX_FRAGMENTS} records")
             begun += fragment
-            del begun[: self._split(begun)]
+            used = self._split(begun)
+            if used:
+                del begun[:used]
+                self._fragments = 1
         else:
+            self._fragments = 1
             used = self._split(fragment)
             if used < len(fragment):
                 begun += fragment[used:]
@@ -405,10 +419,9 @@ class ReadingHalf(WritingHalf):
             # HandshakeType, uint24 length.
             head = int.from_bytes(messages[at : at + 4], "big")
             kind, length = head >> 24, 4 + (head & 0xFFFFFF)
-            if length > MAX_HANDSHAKE_MESSAGE:
-                raise DecodeError(
-                    f"handshake message of {length} bytes; the limit is {MAX_HANDSHAKE_MESSAGE} bytes"
-                )
+            limit = MAX_CLIENT_HELLO if kind == _CLIENT_HELLO else MAX_HANDSHAKE_MESSAGE
+            if length > limit:
+                raise DecodeError(f"handshake message of {length} bytes; the limit is {limit} bytes")
             end = at + length
             if end > size:
                 self._check_expected(kind)

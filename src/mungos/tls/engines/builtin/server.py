@@ -12,6 +12,7 @@ from typing import Literal
 
 from mungos.crypto.contract import PublicKey
 from mungos.errors import Misuse
+from mungos.tls.bounds import quoted
 from mungos.tls.contract import Negotiated
 from mungos.tls.engines.builtin.credentials import choose_credential
 from mungos.tls.engines.builtin.faults import (
@@ -166,7 +167,8 @@ class ServerHandshake(Handshake):
         return self._answer(hello, offer, retry.suite, retry.group, psk, message)
 
     def _common_suites(self, hello: ClientHello) -> list[Suite]:
-        suites = [suite for suite in self.prepared.suites if suite.code in hello.suites]
+        offered = frozenset(hello.suites)
+        suites = [suite for suite in self.prepared.suites if suite.code in offered]
         if not suites:
             raise NothingInCommon(f"no cipher suite in common; the client offers {codes(hello.suites)}")
         return suites
@@ -331,7 +333,9 @@ class ServerHandshake(Handshake):
                 self._alpn = name.decode("ascii")
                 return
         # RFC 7301 section 3.2: "the server SHALL respond with a fatal "no_application_protocol" alert".
-        raise NoCommonProtocol(f"no application protocol in common; the client offers {offer.protocols!r}")
+        raise NoCommonProtocol(
+            f"no application protocol in common; the client offers {quoted(offer.protocols)}"
+        )
 
     def encrypted_extensions(self, hello: ClientHello) -> EncryptedExtensions:
         """Section 4.3.1."""

@@ -15,6 +15,7 @@ from enum import Enum
 from mungos.errors import Broken, Closed, Malformed, Misuse, PeerIncompatible, PeerMisbehaved, TimedOut
 from mungos.protocol import Buffer
 from mungos.tls.alerts import AlertDescription
+from mungos.tls.bounds import MAX_ANSWERS, MAX_QUIET, quoted
 from mungos.tls.config import ClientConfig, ServerConfig
 from mungos.tls.contract import (
     Data,
@@ -28,7 +29,7 @@ from mungos.tls.contract import (
 )
 from mungos.tls.engines.foreign.client_hello import FirstMessage, Offer
 from mungos.tls.engines.foreign.outbox import Outbox
-from mungos.tls.engines.foreign.records import HANDSHAKE, HEADER, LARGEST_RECORD, HeldRecords
+from mungos.tls.engines.foreign.records import LARGEST_RECORD, HeldRecords
 from mungos.tls.engines.foreign.session import Ended, LibrarySession, MustRead, Outgoing
 from mungos.tls.engines.foreign.verdicts import FATAL, plain_alert, received_plain_alert
 
@@ -75,6 +76,7 @@ class LibraryEngine:
         "_outgoing",
         "_overflowed",
         "_owing",
+        "_quiet",
         "_session",
         "_stage",
         "_timeout",
@@ -135,6 +137,7 @@ class LibraryEngine:
         self._first = FirstMessage()
         self._closed_here = False
         self._overflowed = False
+        self._quiet = 0  # records of the handshake that bring it no further
         self._owing = False  # close_notify waits until the library has read a message that came by half
 
     @property
@@ -276,13 +279,17 @@ class LibraryEngine:
         if self.ending is not None or self._stage is _Stage.RELEASED:
             return
         error = PeerMisbehaved(f"this side ended the session with the alert {alert.name}")
+        self._fail(Failed(error, alert if self._say(alert) else None))
+
+    def _say(self, alert: AlertDescription) -> bool:
+        """Queue an alert of our own choice. False where that can't be, or our close_notify went before."""
         session = self._session
-        sent = self.write_side is WriteSide.OPEN
-        if sent and not self._fed:
+        if self.write_side is not WriteSide.OPEN:
+            return False
+        if not self._fed:
             self._outgoing.write(plain_alert(alert))
-        elif sent:
-            sent = session is not None and session.alert(alert)
-        self._fail(Failed(error, alert if sent else None))
+            return True
+        return session is not None and session.alert(alert)
 
     def expire(self, now: float) -> None:
         """Fail the handshake with `TimedOut("securing")` if its deadline has passed."""
@@ -337,13 +344,15 @@ class LibraryEngine:
             if received is not None:
                 if received.alert is not AlertDescription.user_canceled:
                     self._fail(received)
+                else:
+                    self._count_quiet()
                 return True
-        if record[0] == HANDSHAKE and len(record) == HEADER:
-            # RFC 8446 section 5.1: "Implementations MUST NOT send zero-length fragments of Handshake types".
-            self._end_with(AlertDescription.unexpected_message, "a handshake record of 0 bytes")
-            return True
         offer = self._first.add(record)
-        if offer is not None:
+        refusal = self._first.refusal
+        if refusal is not None and refusal.alert is not None:
+            self._outgoing.write(plain_alert(refusal.alert))
+            self._fail(refusal)
+        elif offer is not None:
             self._choose(offer, open_session)
         return True
 
@@ -358,10 +367,11 @@ class LibraryEngine:
 
     def _choose(self, offer: Offer, open_session: Callable[[Offer], LibrarySession]) -> None:
         """Refuse ALPN without overlap; else make the session that suits, and hand it the first message."""
-        if self._alpn and offer.alpn is not None and not set(offer.alpn) & self._alpn:
+        if self._alpn and offer.alpn is not None and self._alpn.isdisjoint(offer.alpn):
             # RFC 7301 section 3.2: the server SHALL respond with a fatal no_application_protocol.
             self._outgoing.write(plain_alert(AlertDescription.no_application_protocol))
-            error = PeerIncompatible(f"no application protocol in common: the client offers {offer.alpn!r}")
+            words = f"no application protocol in common: the client offers {quoted(offer.alpn)}"
+            error = PeerIncompatible(words)
             self._fail(Failed(error, AlertDescription.no_application_protocol))
             return
         if self._versions and offer.versions is not None and not self._versions.intersection(offer.versions):
@@ -387,6 +397,12 @@ class LibraryEngine:
         session = self._session
         if session is None or not self._held.ready:
             return False
+        if self._held.at_empty and not self._fed:
+            # RFC 8446 section 5.1, RFC 5246 section 6.2.1: "MUST NOT send zero-length fragments".
+            self._end_with(AlertDescription.unexpected_message, "a record of 0 bytes")
+            return True
+        if self._held.at_quiet and not self._count_quiet():
+            return True
         if self._held.at_plain_alert:
             # The peer's keys may not be on when ours are, and not every library bears that.
             record = self._held.next()
@@ -400,6 +416,16 @@ class LibraryEngine:
         self._fed = True
         self._handshake(session)
         return True
+
+    def _count_quiet(self) -> bool:
+        """Libraries pass over warnings and change_cipher_spec, some without end. Whether it goes on."""
+        self._quiet += 1
+        if self._quiet <= MAX_QUIET:
+            return True
+        alert = AlertDescription.unexpected_message
+        error = PeerMisbehaved(f"more than {MAX_QUIET} records that bring the handshake no further")
+        self._fail(Failed(error, alert if self._say(alert) else None))
+        return False
 
     def _handshake(self, session: LibrarySession) -> None:
         try:
@@ -427,6 +453,10 @@ class LibraryEngine:
                 if data is not None:
                     return self._peer_closed(session)
                 # a ticket, a key update, an empty record
+                if self._outgoing.pending > self._max_unsent + MAX_ANSWERS:
+                    # `write` queues nothing above `max_unsent`: these are answers.
+                    self._drown()
+                    return self._events.popleft()
                 if self._owing:
                     self._queue_close_notify(session)
         except Ended as ended:
@@ -435,6 +465,14 @@ class LibraryEngine:
         if self._eof:
             self._end_of_stream()
         return self._events.popleft() if self._events else None
+
+    def _drown(self) -> None:
+        """The peer makes the library answer, and reads no answer."""
+        error = PeerMisbehaved(
+            f"over {MAX_ANSWERS} bytes of answers wait above the {self._max_unsent} bytes that may be unsent"
+        )
+        alert = AlertDescription.unexpected_message
+        self._fail(Failed(error, alert if self._say(alert) else None))
 
     def _peer_closed(self, session: LibrarySession) -> Event:
         self.read_side = ReadSide.ENDED

@@ -24,10 +24,11 @@ class Joiner:
         done: what comes is encrypted, and passes as it is.
     """
 
-    __slots__ = ("_held", "_message", "_pieces", "done")
+    __slots__ = ("_at", "_held", "_message", "_pieces", "done")
 
     def __init__(self) -> None:
         self.done = False
+        self._at = 0  # where in `_message` the last message begins, or the next
         self._held = bytearray()
         self._message = bytearray()
         self._pieces = 0
@@ -49,16 +50,20 @@ class Joiner:
         return self._flush(as_it_came=self._pieces == 1) if self._whole() else b""
 
     def _whole(self) -> bool:
-        message, at = self._message, 0
+        message, at = self._message, self._at
         while at + _MESSAGE_HEADER <= len(message):
-            at += _MESSAGE_HEADER + int.from_bytes(message[at + 1 : at + _MESSAGE_HEADER], "big")
+            end = at + _MESSAGE_HEADER + int.from_bytes(message[at + 1 : at + _MESSAGE_HEADER], "big")
+            if end > len(message):
+                break
+            at = end
+        self._at = at
         return at == len(message)
 
     def _flush(self, *, as_it_came: bool) -> bytes:
         held, message = bytes(self._held), bytes(self._message)
         self._held.clear()
         self._message.clear()
-        self._pieces = 0
+        self._at = self._pieces = 0
         return held if as_it_came else in_few_records(held[:3], message)
 
 

@@ -15,6 +15,7 @@ HANDSHAKE = 22
 """RFC 8446 section 5.1: ContentType."""
 
 _ALERT = 21
+_QUIET = frozenset({20, _ALERT})  # change_cipher_spec and warnings
 
 _LARGEST_FRAGMENT = (
     1 << 14
@@ -80,6 +81,18 @@ class HeldRecords:
             and data[at + 4] == 2
             and not self.at_foreign
         )
+
+    @property
+    def at_quiet(self) -> bool:
+        """Whether a whole record comes next that brings a handshake no further, but does not end it."""
+        data, at = self._data, self._at
+        return at < self._complete and not self.at_foreign and data[at] in _QUIET
+
+    @property
+    def at_empty(self) -> bool:
+        """Whether a record without content comes next."""
+        data, at = self._data, self._at
+        return at < self._complete and not self.at_foreign and not data[at + 3] | data[at + 4]
 
     def append(self, data: Buffer) -> None:
         """Add bytes, and find the records that they complete."""

@@ -76,7 +76,7 @@ class WolfSSLFactory:
         outgoing = Outbox()
 
         def open_session(offer: Offer) -> WolfSSLSession:
-            offered = offer.alpn or ()
+            offered = frozenset(offer.alpn or ())
             return WolfSSLSession(
                 library,
                 shared.for_name(offer.server_name),

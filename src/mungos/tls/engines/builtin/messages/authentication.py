@@ -8,8 +8,19 @@ from mungos.tls.engines.builtin.codec import Reader, Writer
 from mungos.tls.engines.builtin.faults import DecodeError
 from mungos.tls.engines.builtin.messages.extensions import Extensions, pack_extensions, parse_extensions
 from mungos.tls.engines.builtin.messages.registry import Context, HandshakeType, frame
+from mungos.x509.errors import PathTooHard
 
-__all__ = ["Certificate", "CertificateEntry", "CertificateRequest", "CertificateVerify", "Finished"]
+__all__ = [
+    "MAX_CERTIFICATES",
+    "Certificate",
+    "CertificateEntry",
+    "CertificateRequest",
+    "CertificateVerify",
+    "Finished",
+]
+
+MAX_CERTIFICATES = 64
+"""Certificates in one message, also where nobody verifies them."""
 
 
 @dataclass(slots=True)
@@ -70,6 +81,8 @@ class Certificate:
         block = reader.block(3, "certificate_list")
         entries: list[CertificateEntry] = []
         while block.left:
+            if len(entries) == MAX_CERTIFICATES:
+                raise PathTooHard(f"over {MAX_CERTIFICATES} certificates in one message")
             certificate = block.vector(3, "cert_data", 1)
             entries.append(CertificateEntry(certificate, parse_extensions(block, Context.CT)))
         reader.close()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from struct import Struct, unpack_from
 
+from mungos.tls.bounds import MAX_KEY_SHARES
 from mungos.tls.config import LEAST_RECORD_SIZE
 from mungos.tls.engines.builtin.codec import Reader, Writer
 from mungos.tls.engines.builtin.faults import DecodeError, IllegalParameter, UnsupportedExtension
@@ -74,8 +75,8 @@ def parse_extensions(reader: Reader, context: Context) -> Extensions:
         start = at + 4
         if start > end:
             raise DecodeError(f"{context.value}: {end - at} bytes are left over behind the extensions")
-        code, size = _HEAD.unpack_from(block, at)
-        at = start + size
+        code = block[at] << 8 | block[at + 1]
+        at = start + (block[at + 2] << 8 | block[at + 3])
         if at > end:
             raise DecodeError(
                 f"{context.value}: {extension_name(code)} has {at - start} bytes, {end - start} are there"
@@ -252,12 +253,23 @@ def pack_server_name(name: str) -> bytes:
 
 def parse_alpn(body: bytes) -> list[bytes]:
     """application_layer_protocol_negotiation (RFC 7301 section 3.1)."""
-    reader = Reader(body, "application_layer_protocol_negotiation")
-    block = reader.block(2, "protocol_name_list", 2)
+    size = len(body)
+    if size < 4 or body[0] << 8 | body[1] != size - 2:
+        raise DecodeError(
+            f"application_layer_protocol_negotiation: {size} bytes are no list of names behind its length"
+        )
+    at = 2
     names: list[bytes] = []
-    while block.left:
-        names.append(block.vector(1, "protocol_name", 1))
-    reader.close()
+    # Without a call for each: a list may have 32,000.
+    while at < size:
+        start = at + 1
+        at = start + body[at]
+        if at == start or at > size:
+            raise DecodeError(
+                f"application_layer_protocol_negotiation: a name of {at - start} bytes, "
+                f"{size - start} are there"
+            )
+        names += (body[start:at],)
     return names
 
 
@@ -280,6 +292,8 @@ def parse_key_shares(body: bytes) -> dict[int, bytes]:
         start = at + 4
         if start >= end:
             raise DecodeError(f"key_share: {end - at} bytes are left over behind the shares")
+        if len(shares) == MAX_KEY_SHARES:
+            raise IllegalParameter(f"key_share: over {MAX_KEY_SHARES} shares")
         group, size = _HEAD.unpack_from(body, at)
         at = start + size
         share = body[start:at]
@@ -336,16 +350,29 @@ class OfferedPsks:
 def parse_offered_psks(body: bytes) -> OfferedPsks:
     """pre_shared_key in a ClientHello (section 4.2.11)."""
     reader = Reader(body, "pre_shared_key")
-    block = reader.block(2, "identities", 7)
+    block = reader.vector(2, "identities", 7)
+    at, end = 0, len(block)
     identities: list[PskIdentity] = []
-    while block.left:
-        identity = block.vector(2, "identity", 1)
-        identities.append(PskIdentity(identity, block.uint(4, "obfuscated_ticket_age")))
+    while at < end:
+        # PskIdentity: opaque identity<1..2^16-1>, uint32 obfuscated_ticket_age.
+        start = at + 2
+        size = block[at] << 8 | block[at + 1] if start <= end else 0
+        at = start + size + 4
+        if not size or at > end:
+            raise DecodeError(f"pre_shared_key: an identity of {size} bytes, {end - start} are there")
+        age = int.from_bytes(block[at - 4 : at], "big")
+        identities.append(PskIdentity(block[start : at - 4], age))
     binders_length = reader.left
-    block = reader.block(2, "binders", 33)
+    block = reader.vector(2, "binders", 33)
+    at, end = 0, len(block)
     binders: list[bytes] = []
-    while block.left:
-        binders.append(block.vector(1, "binder", 32))
+    while at < end:
+        # opaque PskBinderEntry<32..255>
+        start = at + 1
+        at = start + block[at]
+        if at - start < 32 or at > end:
+            raise DecodeError(f"pre_shared_key: a binder of {at - start} bytes, {end - start} are there")
+        binders.append(block[start:at])
     reader.close()
     # Section 4.2.11: each identity has its binder, in the same order.
     if len(identities) != len(binders):

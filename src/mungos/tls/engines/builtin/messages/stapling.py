@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mungos.tls.engines.builtin.codec import Reader
-from mungos.tls.engines.builtin.faults import BadStaple
+from mungos.tls.engines.builtin.faults import BadStaple, DecodeError
 
 __all__ = ["ASK_STAPLE", "MAX_STAPLE", "pack_staple", "parse_staple", "staple_asked"]
 
@@ -21,9 +21,13 @@ def staple_asked(body: bytes) -> bool:
     reader = Reader(body, "status_request")
     if reader.uint(1, "status_type") != _OCSP:
         return False
-    responders = reader.block(2, "responder_id_list")
-    while responders.left:
-        responders.vector(2, "responder_id", 1)
+    responders = reader.vector(2, "responder_id_list")
+    at, end = 0, len(responders)
+    while at < end:
+        size = responders[at] << 8 | responders[at + 1] if at + 1 < end else 0
+        at += 2 + size
+        if not size or at > end:
+            raise DecodeError("status_request: responder_id_list is no list of names behind their lengths")
     reader.vector(2, "request_extensions")
     reader.close()
     return True
