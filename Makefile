@@ -19,7 +19,7 @@ CHECKED := $(wildcard src tests benchmarks examples fuzz mutants scripts)
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run test test-s390x lab-s390x lab-i386 lab-mips64el selftest soak conformance tls-libraries lint bench bench-tls bench-hostile fuzz mutants-tls nightly clean
+.PHONY: help run test test-s390x lab-s390x lab-i386 lab-mips64el selftest soak conformance tls-libraries lint draw bench bench-tls bench-hostile fuzz mutants-tls nightly clean
 
 help: ## this list
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -58,6 +58,9 @@ bench-tls: $(BENCH_VENV)/.installed ## measure the built-in TLS beside ssl (BENC
 
 bench-hostile: $(BENCH_VENV)/.installed ## measure what attacks cost, and who waits beside them (BENCH_ARGS="--help")
 	$(BENCH_BIN)/python -m benchmarks.hostile $(BENCH_ARGS)
+
+draw: $(VENV)/.installed ## the pictures and tables of docs/, made anew from the code
+	$(BIN)/python scripts/state_pictures.py
 
 fuzz: $(VENV)/.installed-fuzz ## any bytes into every decoder and handshake (FUZZ_ARGS="--help")
 	$(BIN)/python -m fuzz $(FUZZ_ARGS)

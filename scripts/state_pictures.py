@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draw the state machines, and write out the limits and layers, where the documentation has marks for them.
 
-    python3 scripts/state_pictures.py [--check]
+    make draw, or python3 scripts/state_pictures.py [--check]
 
 The pictures are made from the tables that the code runs on, so they can't be wrong for long: --check changes
 nothing and fails when a picture is stale, and so do the tests.
@@ -10,33 +10,37 @@ nothing and fails when a picture is stale, and so do the tests.
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import re
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import fields, is_dataclass
 from enum import Enum
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
+from typing import NamedTuple
 
 from mungos.core.limits import Limits
 from mungos.core.states import PHASES, READ_SIDES, WRITE_SIDES
-from mungos.crypto import contract
 from mungos.dns import ResolverConfig
 from mungos.http import CLIENT_LIMITS, HTTPLimits
-from mungos.tls import ClientConfig, bounds
-from mungos.tls.engines.builtin import reading, server, server_psks
-from mungos.tls.engines.builtin.messages import authentication, stapling
-from mungos.websocket.options import SessionKeywords, SessionOptions
+from mungos.tls import ClientConfig, EarlyDataGuard, SessionCache, TicketKeys
+from mungos.websocket.options import SessionOptions
 from mungos.websocket.states import TRANSITIONS
-from mungos.x509 import certificate, der, extensions, name_constraints, path
 
 ROOT = Path(__file__).parents[1]
 MARKED = re.compile(r"(?P<begin><!-- drawn: (?P<name>[a-z-]+) -->\n).*?(?P<end><!-- end -->)", re.DOTALL)
 ENTRY = re.compile(r"^( *)((?:\w+, )*\w+): (.*)$")
+UNIT = re.compile(r"bytes a second|[a-z]+s\b")
 KIB = 1024
+THEN = "then run make draw"
+NO_LIMITS = {"going_away"}
+"""Numbers in configurations that bound nothing."""
+
+WITH_CONSTANTS = ("core", "crypto", "dns", "http", "tls", "websocket", "x509")
+"""Packages whose constants a peer can meet."""
 
 
 def picture(table: Mapping[Enum, frozenset[Enum]]) -> str:
@@ -71,35 +75,73 @@ def meanings(text: str | None) -> dict[str, str]:
     return found
 
 
-def amount(value: object, meaning: str) -> str:
+class Row(NamedTuple):
+    """One limit, as its docstring has it: `name: UNIT what it bounds. At it: what happens.`"""
+
+    name: str
+    unit: str
+    default: str
+    bounds: str
+    at_it: str
+
+
+def amount(value: object, unit: str) -> str:
     """A default as it is read best."""
     if value is None:
         return "none"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, int) and "byte" in meaning and value >= KIB and not value % KIB:
+    if isinstance(value, int) and unit.startswith("bytes") and value >= KIB and not value % KIB:
         return f"{value // KIB // KIB} MiB" if not value % (KIB * KIB) else f"{value // KIB} KiB"
-    return f"{value:g} s" if isinstance(value, float) else f"{value:,}"
+    whole = int(value) if isinstance(value, float) and value.is_integer() else value
+    number = f"{whole:g}" if isinstance(whole, float) else f"{whole:,}"
+    return f"{number} s" if unit == "seconds" else number
 
 
-def table_of(defaults: Mapping[str, object], said: Mapping[str, str]) -> str:
-    """Names, defaults and meanings of numbers, and of what may be None instead of one."""
-    lines = ["| name | default | meaning |", "|---|---|---|"]
-    for name, value in defaults.items():
-        if isinstance(value, int | float | None):
-            meaning = said[name].strip(".;")
-            lines.append(f"| `{name}` | {amount(value, meaning)} | {meaning.replace('|', '/')} |")
+def row(name: str, default: object, meaning: str) -> Row:
+    """A limit's line. Raises ValueError, saying what to write, where the docstring lacks something."""
+    bounds, mark, at_it = meaning.partition("At it: ")
+    unit = UNIT.match(bounds)
+    if unit is None or (isinstance(default, float) and unit[0] != "seconds"):
+        raise ValueError(
+            f"{name}: begin its docstring with the unit ('bytes of ...', 'seconds for ...'); {THEN}"
+        )
+    if not mark:
+        raise ValueError(f"{name}: end its docstring with 'At it: ' and what happens at the limit; {THEN}")
+    words = (bounds.strip().rstrip(".;"), at_it.strip().rstrip("."))
+    return Row(
+        name.partition(".")[2], unit[0], amount(default, unit[0]), *(word.replace("|", "/") for word in words)
+    )
+
+
+def rows_of(kind: type) -> list[Row]:
+    """The numbers among the fields of a configuration, or among the arguments that make an object."""
+    said = meanings(kind.__doc__)
+    if is_dataclass(kind):
+        defaults = {field.name: (field.default, str(field.type)) for field in fields(kind)}
+    else:
+        arguments = inspect.signature(kind).parameters.values()
+        defaults = {each.name: (each.default, str(each.annotation)) for each in arguments}
+    return [
+        row(f"{kind.__name__}.{name}", default, said.get(name, ""))
+        for name, (default, annotation) in defaults.items()
+        if annotation.split(" | ")[0] in ("int", "float") and name not in NO_LIMITS
+    ]
+
+
+def table_of(rows: list[Row], prefix: str = "") -> str:
+    """Lines of a table."""
+    lines = ["| name | unit | default | bounds | at it |", "|---|---|---|---|---|"]
+    lines += [
+        f"| `{prefix}{each.name}` | {each.unit} | {each.default} | {each.bounds} | {each.at_it} |"
+        for each in rows
+    ]
     return "\n".join([*lines, ""])
 
 
-def limits_of(kind: type, prefixes: tuple[str, ...] = ("",)) -> str:
-    """The numbers of a dataclass, all of them or those whose names begin so."""
-    defaults = {
-        field.name: field.default
-        for field in fields(kind)
-        if field.default is not MISSING and field.name.startswith(prefixes)
-    }
-    return table_of(defaults, meanings(kind.__doc__))
+def limits_of(kind: type) -> str:
+    """The table of one configuration."""
+    return table_of(rows_of(kind))
 
 
 def http_limits() -> str:
@@ -112,9 +154,34 @@ def http_limits() -> str:
     return limits_of(HTTPLimits) + f"\nA client's (`CLIENT_LIMITS`) differ in {', '.join(differ)}.\n"
 
 
-def websocket_limits() -> str:
-    """The numbers among the arguments of a WebSocket session."""
-    return limits_of(SessionOptions, tuple(SessionKeywords.__annotations__))
+def ticket_limits() -> str:
+    """What outlives a TLS session."""
+    lines = [
+        table_of(rows_of(kind), f"{kind.__name__}.") for kind in (TicketKeys, SessionCache, EarlyDataGuard)
+    ]
+    head = 2
+    return "".join([lines[0], *("".join(each.splitlines(keepends=True)[head:]) for each in lines[1:])])
+
+
+def fixed_limits() -> str:
+    """The bounds that are constants, from the text that stands below each."""
+    lines = ["| name | value | bounds |", "|---|---|---|"]
+    source = ROOT / "src" / "mungos"
+    for path in sorted(path for name in WITH_CONSTANTS for path in (source / name).rglob("*.py")):
+        module = ".".join(["mungos", *path.relative_to(source).with_suffix("").parts])
+        body = ast.parse(path.read_text("utf-8")).body
+        for statement, below in pairwise(body):
+            if not (isinstance(statement, ast.Assign) and isinstance(below, ast.Expr)):
+                continue
+            target = statement.targets[0]
+            if not (isinstance(target, ast.Name) and target.id.startswith(("MAX_", "LEAST_"))):
+                continue
+            value = getattr(importlib.import_module(module), target.id)
+            said = " ".join(inspect.cleandoc(str(ast.literal_eval(below.value))).split()).rstrip(".")
+            if isinstance(value, int | float):
+                unit = "bytes" if "ytes" in said else ""
+                lines.append(f"| `{module}.{target.id}` | {amount(value, unit)} | {said.replace('|', '/')} |")
+    return "\n".join([*lines, ""])
 
 
 def layers() -> str:
@@ -126,44 +193,6 @@ def layers() -> str:
     return "\n".join([*lines, *(f"- {contract['name']}." for contract in contracts), ""])
 
 
-def constants(*places: tuple[ModuleType, tuple[str, ...]]) -> str:
-    """Numbers of modules, each with the text that stands below it."""
-    defaults: dict[str, object] = {}
-    said: dict[str, str] = {}
-    for module, names in places:
-        body = ast.parse(inspect.getsource(module)).body
-        for assigned, text in pairwise(body):
-            match assigned, text:
-                case (
-                    ast.Assign(targets=[ast.Name(id=name)]),
-                    ast.Expr(value=ast.Constant(value=str(words))),
-                ) if name in names:
-                    defaults[name] = getattr(module, name)
-                    said[name] = words[0].lower() + " ".join(words.split())[1:]
-    return table_of(defaults, said)
-
-
-def tls_bounds() -> str:
-    """What a peer may ask of TLS, and of the certificates below it."""
-    return constants(
-        (
-            bounds,
-            ("MAX_CLIENT_HELLO", "MAX_FRAGMENTS", "MAX_KEY_SHARES", "MAX_QUIET", "MAX_ANSWERS", "MAX_QUOTED"),
-        ),
-        (reading, ("MAX_HANDSHAKE_MESSAGE", "MAX_EVENTS")),
-        (server_psks, ("MAX_OFFERED_PSKS",)),
-        (server, ("MAX_SKIPPED_EARLY_DATA",)),
-        (authentication, ("MAX_CERTIFICATES",)),
-        (stapling, ("MAX_STAPLE",)),
-        (certificate, ("MAX_CERTIFICATE",)),
-        (path, ("MAX_CHAIN", "MAX_DEPTH", "MAX_SIGNATURES")),
-        (extensions, ("MAX_EXTENSIONS", "MAX_GENERAL_NAMES")),
-        (name_constraints, ("MAX_COMPARISONS",)),
-        (der, ("MAX_INTEGER",)),
-        (contract, ("MAX_RSA_MODULUS", "MAX_RSA_EXPONENT")),
-    )
-
-
 DRAWINGS: dict[str, Callable[[], str]] = {
     "phases": lambda: picture(PHASES),  # type: ignore[arg-type]  # a Mapping's keys are invariant
     "read-sides": lambda: picture(READ_SIDES),  # type: ignore[arg-type]
@@ -171,10 +200,11 @@ DRAWINGS: dict[str, Callable[[], str]] = {
     "websocket-states": lambda: picture(TRANSITIONS),  # type: ignore[arg-type]
     "core-limits": lambda: limits_of(Limits),
     "http-limits": http_limits,
-    "websocket-limits": websocket_limits,
-    "tls-limits": lambda: limits_of(ClientConfig, ("max_", "handshake_")),
-    "tls-bounds": tls_bounds,
+    "websocket-limits": lambda: limits_of(SessionOptions),
+    "tls-limits": lambda: limits_of(ClientConfig),
+    "ticket-limits": ticket_limits,
     "dns-limits": lambda: limits_of(ResolverConfig),
+    "fixed-limits": fixed_limits,
     "layers": layers,
 }
 
@@ -191,12 +221,14 @@ def documents() -> list[Path]:
 
 def main() -> int:
     """The command line."""
-    stale = [path for path in documents() if drawn(path.read_text("utf-8")) != path.read_text("utf-8")]
+    try:
+        stale = [path for path in documents() if drawn(path.read_text("utf-8")) != path.read_text("utf-8")]
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
     if sys.argv[1:] == ["--check"]:
         for path in stale:
-            print(
-                f"{path.relative_to(ROOT)} is stale: run python3 scripts/state_pictures.py", file=sys.stderr
-            )
+            print(f"{path.relative_to(ROOT)} is stale: run make draw", file=sys.stderr)
         return 1 if stale else 0
     for path in stale:
         path.write_text(drawn(path.read_text("utf-8")), "utf-8")

@@ -13,7 +13,7 @@ from mungos import CloseKind
 from scripts.state_pictures import DRAWINGS, MARKED, amount, documents, drawn, meanings, picture
 
 ROOT = Path(__file__).parents[2]
-HOW = "run python3 scripts/state_pictures.py"
+HOW = "run make draw"
 
 
 class Light(Enum):
@@ -71,18 +71,19 @@ def test_docs_meanings_are_read_from_docstrings() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "meaning", "text"),
+    ("value", "unit", "text"),
     [
-        (262144, "bytes of it", "256 KiB"),
-        (1 << 24, "bytes of it", "16 MiB"),
+        (262144, "bytes", "256 KiB"),
+        (1 << 24, "bytes", "16 MiB"),
+        (1024, "bytes a second", "1 KiB"),
         (10_000, "connections", "10,000"),
         (0.5, "seconds", "0.5 s"),
         (None, "seconds", "none"),
         (False, "whether", "no"),
     ],
 )
-def test_docs_amounts_are_written_with_units(value: object, meaning: str, text: str) -> None:
-    assert amount(value, meaning) == text
+def test_docs_amounts_are_written_with_units(value: object, unit: str, text: str) -> None:
+    assert amount(value, unit) == text
 
 
 def test_docs_closing_explains_every_kind_of_end() -> None:

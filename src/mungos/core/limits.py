@@ -15,30 +15,39 @@ class Limits:
     """Bounds; bytes, counts and seconds.
 
     Attributes:
-        max_connections: open at once in a manager; above it listeners pause, and `connect` raises Misuse.
-        backlog: completed connections that the kernel queues for a listener.
-        accepts_per_turn: connections accepted per listener and turn.
-        events_per_turn: events handed to one connection's handler per turn; the rest wait for the next.
-        bytes_per_turn: bytes sent per connection and turn.
-        receive_high: bytes received on a plain connection that its handler has not had, above which nothing
-            is read.
-        send_low: unsent bytes at which a full send buffer reports `Writable` again.
-        send_high: unsent bytes above which `send` returns False.
-        send_hard: unsent bytes above which `send` raises Misuse and takes nothing.
-        resolve_within: seconds for a name lookup, all servers and attempts.
-        connect_within: seconds for TCP's handshake, all addresses.
-        attempt_delay: seconds after which the next address is tried beside those that have not answered (RFC
-            8305 section 5).
-        max_attempts: addresses of one connection that are tried at once; above it the oldest attempt makes
+        max_connections: connections open at once in a manager. At it: listeners pause, and `connect` raises
+            Misuse.
+        backlog: connections, complete, that the kernel queues for a listener. At it: the kernel lets others
+            wait, or refuses them.
+        accepts_per_turn: connections accepted per listener and turn. At it: the others wait for the next
+            turn.
+        events_per_turn: events handed to one connection's handler per turn. At it: the rest wait for the next
+            turn.
+        bytes_per_turn: bytes sent per connection and turn. At it: the rest wait for the next turn.
+        receive_high: bytes received on a plain connection that its handler has not had. At it: nothing is
+            read, and the peer must wait.
+        send_low: bytes unsent to which a full send buffer must fall. At it: `Writable` is told.
+        send_high: bytes unsent up to which `send` returns True. At it: everything is taken, and `send`
+            returns False.
+        send_hard: bytes unsent that no `send` goes beyond. At it: `send` raises Misuse and takes nothing.
+        resolve_within: seconds for a name lookup, all servers and attempts. At it: `timed out` while
+            resolving.
+        connect_within: seconds for TCP's handshake, all addresses. At it: `timed out` while connecting.
+        attempt_delay: seconds for one address to answer alone (RFC 8305 section 5). At it: the next one is
+            tried beside those that have not answered.
+        max_attempts: addresses of one connection that are tried at once. At it: the oldest attempt makes
             room, so that all get their share of `connect_within`.
-        close_within: seconds that `close()` drains before it becomes `abort()`.
-        linger: seconds to wait for the peer's end once all of ours is sent.
-        idle_within: seconds without traffic after which a plain tcp, tls or unix connection is ended, up to
-            twice that after the last bytes sent; None for never (protocols have deadlines of their own).
+        close_within: seconds that `close()` drains. At it: it becomes `abort()`: `timed out` while closing.
+        linger: seconds to wait for the peer's end once all of ours is sent. At it: `timed out` while closing,
+            or `clean` when it has taken its leave over TLS.
+        idle_within: seconds without traffic on a plain tcp, tls or unix connection (protocols have deadlines
+            of their own); None for any number. At it: a graceful close, `timed out`, up to twice that after
+            the last bytes sent.
         half_open: whether a plain connection stays open for sending after the peer's direction has ended; if
             not, it is closed once the handler was told.
-        least_rate: bytes a second that the peer must take while output waits...
-        rate_window: ...measured over so many seconds.
+        least_rate: bytes a second that the peer must take while output waits. At it: when it takes less over
+            `rate_window`, `timed out`, and reset.
+        rate_window: seconds over which `least_rate` is measured. At it: the bytes taken are compared with it.
 
     Raises:
         Misuse: a value is of another kind, out of range, or not in order with the others.

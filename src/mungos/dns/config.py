@@ -61,24 +61,29 @@ class ResolverConfig:
         servers: whom to ask, in this order; at least one.
         search: domains that are put behind a name with fewer than `ndots` dots, in turn, before it is asked
             for as it is; and behind any other name without a final dot after that found nothing.
-        ndots: 0 to 15.
-        timeout: seconds to wait for one answer, at most 30.
-        attempts: how many times each server is asked, 1 to 5.
+        ndots: dots in a name, 0 to 15, below which the search list comes first. At it: the name is asked for
+            as it is first.
+        timeout: seconds to wait for one answer, at most 30. At it: the next attempt, within its share of
+            `Limits.resolve_within`.
+        attempts: times that each server is asked, 1 to 5. At it: the lookup fails, or `timed out`.
         rotate: begin each lookup with a server drawn by lot, to spread the load.
         use_stream: ask over TCP from the start (`use-vc`).
-        payload_size: the largest datagram to accept, told to the servers by EDNS (RFC 6891 section 6.2.3):
-            512 to 4096 octets; 1232 avoids fragments.
+        payload_size: octets of the largest datagram to accept, told to the servers by EDNS (RFC 6891 section
+            6.2.3): 512 to 4096; 1232 avoids fragments. At it: the server cuts its answer, which is asked for
+            over TCP.
         resolution_delay: seconds that IPv4 addresses wait for IPv6 ones before they are told of (RFC 8305
-            section 3); IPv6 addresses wait for nothing.
-        grace: seconds that the second family is still asked for once the first has addresses; what it
-            gives joins those that are being tried.
-        level_lifetime: seconds for which it is remembered how a server must be asked: with EDNS, without,
-            or over TCP.
-        cache_entries: answers that are remembered, 0 for none.
-        cache_bytes: bytes of memory for them, by estimate.
+            section 3); IPv6 addresses wait for nothing. At it: they are tried.
+        grace: seconds that the second family is still asked for once the first has addresses; what it gives
+            joins those that are being tried. At it: it is asked for no longer.
+        level_lifetime: seconds for which it is remembered how a server must be asked: with EDNS, without, or
+            over TCP. At it: it is tried anew.
+        cache_entries: answers that are remembered, 0 for none. At it: the one not used for longest makes
+            room.
+        cache_bytes: bytes of memory for them, by estimate. At it: the one not used for longest makes room.
         longest_ttl: seconds that an answer with addresses is remembered at most, whatever its TTL; 0: never.
-        longest_negative_ttl: seconds that it is remembered at most that there is no such name or address
-            (RFC 2308 section 5); 0: never.
+            At it: the servers are asked again.
+        longest_negative_ttl: seconds that it is remembered at most that there is no such name or address (RFC
+            2308 section 5); 0: never. At it: the servers are asked again.
 
     Raises:
         Misuse: when a value is of another kind or out of its range.

@@ -28,27 +28,38 @@ class HTTPLimits:
     """What a session believes, keeps and waits for at most.
 
     Attributes:
-        max_head: bytes of a whole head, its empty line included.
-        max_line: bytes of one line of a head, request line or field, without its line end.
-        max_headers: fields in a head, and in a trailer section.
-        max_body: bytes of a decoded body; None: unlimited.
-        max_chunk_line: bytes of one chunk's size line, extensions included.
-        max_chunk_extensions: bytes of all chunk extensions of one body together.
-        max_trailers: bytes of a trailer section.
-        max_receive: bytes kept before events are pulled; more is left to the caller.
-        max_discard: bytes of an unread request body that are skipped to keep the connection.
-        high_watermark: bytes unsent above which `send_body` answers False and no new request is read.
-        max_unsent: bytes unsent above which `send_body` raises.
-        max_informational: 1xx responses to one request.
-        max_requests: requests that a server takes on one connection: the response to the last says
-            `Connection: close`; None: any number.
-        head_timeout: seconds, total, from a head's first byte; for the first head, from the start.
-        keep_alive_timeout: seconds of silence between two messages.
-        body_rate: bytes a second that a body has to bring at least, over every window.
-        body_window: seconds, the window of that rate.
-        body_timeout: seconds, total, for one body; None: only the rate counts.
-        response_timeout: seconds a client waits for the final head, from the end of its request.
-        continue_timeout: seconds a client waits for 100 (Continue) before it sends the body.
+        max_head: bytes of a whole head, its empty line included. At it: a server answers 431, a client fails.
+        max_line: bytes of one line of a head, request line or field, without its line end. At it: a server
+            answers 414 or 431, a client fails.
+        max_headers: fields in a head, and in a trailer section. At it: a server answers 431, a client fails.
+        max_body: bytes of a decoded body; None: unlimited. At it: a server answers 413, a client fails.
+        max_chunk_line: bytes of one chunk's size line, extensions included. At it: a server answers 400, a
+            client fails.
+        max_chunk_extensions: bytes of all chunk extensions of one body together. At it: a server answers 400,
+            a client fails.
+        max_trailers: bytes of a trailer section. At it: a server answers 431, a client fails.
+        max_receive: bytes kept before events are pulled. At it: more is left to the caller, who must wait.
+        max_discard: bytes of an unread request body that are skipped to keep the connection. At it: the
+            connection ends after the response.
+        high_watermark: bytes unsent up to which `send_body` answers True. At it: it answers False, and no new
+            request is read.
+        max_unsent: bytes unsent that no `send_body` goes beyond. At it: it raises Misuse and takes nothing.
+        max_informational: responses of 1xx to one request. At it: a client fails.
+        max_requests: requests that a server takes on one connection; None: any number. At it: the response to
+            the last says `Connection: close`.
+        head_timeout: seconds, total, from a head's first byte; for the first head, from the start. At it: 408
+            when some of it came, a quiet end when nothing did.
+        keep_alive_timeout: seconds of silence between two messages. At it: a quiet end, `clean`.
+        body_rate: bytes a second that a body has to bring at least, over every `body_window`. At it: a server
+            answers 408, a client fails with `timed out`.
+        body_window: seconds over which `body_rate` is measured. At it: the bytes that came are compared with
+            it.
+        body_timeout: seconds, total, for one body; None: only the rate counts. At it: a server answers 408, a
+            client fails with `timed out`.
+        response_timeout: seconds a client waits for the final head, from the end of its request. At it:
+            `timed out`.
+        continue_timeout: seconds a client waits for 100 (Continue) before it sends the body. At it: the body
+            is sent all the same (RFC 9110 section 10.1.1).
 
     Raises:
         Misuse: a value is of another kind, out of range, or not in order with the others.

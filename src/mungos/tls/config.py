@@ -96,9 +96,10 @@ class ClientConfig:
         credential: shown when the server asks for a certificate.
         alpn: protocols offered, in order of preference (RFC 7301).
         minimum_version: "TLSv1.2" or "TLSv1.3".
-        handshake_timeout: seconds for the whole handshake.
-        max_unread: cap on undelivered plaintext, bytes.
-        max_unsent: cap on ciphertext not taken yet, bytes.
+        handshake_timeout: seconds for the whole handshake. At it: `timed out` while securing.
+        max_unread: bytes of plaintext that are not delivered yet. At it: nothing is decrypted or read, and
+            the peer must wait.
+        max_unsent: bytes of ciphertext that are not taken yet. At it: no more plaintext is taken.
         suites: TLS 1.3 cipher suites offered, in order of preference.
         groups: key exchange groups offered, in order of preference.
         sessions: where session tickets are kept; None means that no session is resumed.
@@ -115,7 +116,7 @@ class ClientConfig:
             where the application protocol is the same; "report": it is not, `Negotiated.early_data` says so.
         ask_staple: ask for an OCSPResponse; what comes is shown unread in `Negotiated.ocsp_staple`.
         record_size_limit: bytes of the largest record that the peer may send, its content type included, 64
-            to 16385 (RFC 8449).
+            to 16385 (RFC 8449). At it: a larger one is refused with the alert record_overflow.
         compress_certificates: take certificates compressed by zlib, and show our own so (RFC 8879).
         grease: offer values that mean nothing, so that servers learn to pass over what they don't know
             (RFC 8701).

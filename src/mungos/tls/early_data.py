@@ -19,10 +19,12 @@ class EarlyDataGuard:
     Where it can't tell, it refuses: the handshake goes on, and the client may send again after it.
 
     Args:
-        max_bytes: of early data that a connection may send; told to the client with each ticket.
-        window: seconds by which a ClientHello may come earlier or later than its ticket's age says
-            (section 8.3).
-        capacity: tickets remembered, each for twice the window; while it is full, nothing is let in.
+        max_bytes: bytes of early data that a connection may send; told to the client with each ticket. At it:
+            the connection fails with the alert unexpected_message.
+        window: seconds by which a ClientHello may come earlier or later than its ticket's age says (section
+            8.3). At it: its early data are not let in.
+        capacity: tickets remembered, each for twice the window. At it: no early data are let in until some
+            are forgotten.
 
     Raises Misuse for a value of another kind or out of range.
     """

@@ -40,9 +40,10 @@ class TicketKeys:
     """A server's rotating keys: the newest seals, older ones open until every ticket under them is stale.
 
     Args:
-        lifetime: seconds for which a ticket may be used, at most seven days.
-        rotation: seconds after which a new key takes over.
-        count: tickets sent after each handshake.
+        lifetime: seconds for which a ticket may be used, at most seven days. At it: a full handshake.
+        rotation: seconds for which a key seals new tickets. At it: a new key takes over; the old one opens
+            its tickets until the last is stale.
+        count: tickets sent after each handshake. At it: no more are sent.
 
     Raises Misuse for a value of another kind or out of range.
     """
@@ -119,9 +120,9 @@ class SessionCache:
     """A client's tickets, by the server's name. Each ticket is handed out once (RFC 8446 appendix C.4).
 
     Args:
-        servers: how many names are remembered; the one not used for longest goes first.
-        tickets: how many tickets are kept for each.
-        ticket_bytes: a ticket that is larger is not kept.
+        servers: names that are remembered. At it: the one not used for longest goes first.
+        tickets: tickets that are kept for each. At it: the oldest goes first.
+        ticket_bytes: bytes of a ticket that is kept. At it: a larger one is not kept.
 
     Raises Misuse for a value of another kind or out of range.
     """

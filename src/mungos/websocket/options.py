@@ -40,19 +40,21 @@ class SessionOptions:
     """What both roles have; bytes and seconds.
 
     Attributes:
-        max_message: bytes of one message received, in all its fragments; beyond: 1009.
-        max_fragments: fragments of one message received; beyond: 1008.
-        message_rate: bytes a second that a message under way has to bring at least, over every window, while
-            the application keeps up; below: 1008. 0: any.
-        message_window: seconds, the window of that rate.
-        high_watermark: bytes unsent above which the senders return False.
-        max_unsent: bytes unsent that no sender goes beyond: it raises, and takes nothing.
-        handshake_timeout: seconds for the whole opening handshake.
+        max_message: bytes of one message received, in all its fragments. At it: Close 1009.
+        max_fragments: fragments of one message received. At it: Close 1008.
+        message_rate: bytes a second that a message under way has to bring at least, over every
+            `message_window`, while the application keeps up; 0: any. At it: Close 1008, `timed out`.
+        message_window: seconds over which `message_rate` is measured. At it: the bytes that came are compared
+            with it.
+        high_watermark: bytes unsent up to which the senders return True. At it: they take everything and
+            return False.
+        max_unsent: bytes unsent that no sender goes beyond. At it: it raises Misuse, and takes nothing.
+        handshake_timeout: seconds for the whole opening handshake. At it: a server answers 408; `timed out`.
         close_timeout: seconds for the whole closing handshake, the peer's end of the stream included; more
-            traffic does not extend it.
+            traffic does not extend it. At it: the status is 1006, `timed out`.
         ping_interval: seconds from a Pong, or from the opening, to the next Ping of this side's own; None:
-            none is sent.
-        ping_timeout: seconds that the Pong may take.
+            none is sent. At it: a Ping is sent.
+        ping_timeout: seconds that the Pong may take. At it: Close 1011, `timed out`.
         going_away: the status code that `close` sends.
 
     Raises:
