@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 __all__ = [
+    "MAX_MESSAGE",
     "Broken",
     "Closed",
     "Malformed",
@@ -19,6 +20,10 @@ __all__ = [
     "ProtocolError",
     "TimedOut",
 ]
+
+
+MAX_MESSAGE = 1000
+"""Characters of a message about what a peer did, whatever it sent."""
 
 
 class MungosError(Exception):
@@ -55,7 +60,16 @@ class Misuse(MungosError):
 
 
 class ProtocolError(MungosError):
-    """The peer is to blame: one of the three kinds below, and which of them is in the type."""
+    """The peer is to blame: one of the three kinds below, and which of them is in the type.
+
+    Args:
+        message: what was seen. It may repeat what the peer sent: beyond `MAX_MESSAGE` characters it is cut.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        if len(message) > MAX_MESSAGE:
+            message = f"{message[:MAX_MESSAGE]}... ({len(message)} characters)"
+        super().__init__(message)
 
 
 class PeerMisbehaved(ProtocolError):

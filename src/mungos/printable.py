@@ -1,23 +1,64 @@
-"""What somebody else wrote, made harmless for a terminal: no control character, no direction override."""
+"""What somebody else wrote, made harmless for a terminal and a log: no control character, no direction
+override, and no more of it than a line should hold."""
 
 from __future__ import annotations
 
-__all__ = ["printable"]
+from collections.abc import Sequence
+
+__all__ = ["MAX_LINE", "MAX_QUOTED", "printable", "quoted"]
+
+MAX_QUOTED = 120
+"""Characters or bytes of somebody else's that a message repeats."""
+
+MAX_LINE = 2000
+"""Characters of a line of a log that somebody else had a hand in."""
 
 
-def printable(text: str, *, keep: str = "") -> str:
+def printable(text: str, *, keep: str = "", most: int | None = None) -> str:
     r"""The text with everything unprintable written as `\n`, `\x1b`, `\u202e`.
 
     Args:
         text: from anywhere.
         keep: characters that stay as they are.
+        most: characters that the result has at most, with how many are left out at its end; None: any number.
     """
-    if text.isprintable():
-        return text
-    return "".join(
-        character if character.isprintable() or character in keep else _escaped(character)
-        for character in text
-    )
+    over = 0
+    if most is not None and len(text) > most:
+        over, text = len(text), text[:most]
+    if not text.isprintable():
+        text = "".join(
+            character if character.isprintable() or character in keep else _escaped(character)
+            for character in text
+        )
+    if most is not None and (over or len(text) > most):
+        end = f"... ({over or len(text)} characters)"
+        text = text[: max(most - len(end), 0)] + end
+    return text
+
+
+def quoted(value: str | bytes | Sequence[object] | None, most: int = MAX_QUOTED) -> str:
+    """A text, bytes, or a list of them as Python writes them; cut, and then it says how long it is.
+
+    Args:
+        value: from anywhere. Only what is shown of it is looked at.
+        most: characters or bytes that are repeated, of all elements together.
+    """
+    if value is None:
+        return "None"
+    if isinstance(value, str | bytes):
+        if len(value) <= most:
+            return repr(value)
+        return f"{value[:most]!r}... ({len(value)} {'characters' if isinstance(value, str) else 'bytes'})"
+    shown: list[str] = []
+    for each in value:
+        if most <= 0:
+            shown.append(f"... ({len(value)} of them)")
+            break
+        shown.append(
+            quoted(each, most) if isinstance(each, str | bytes | list | tuple) else repr(each)[:most]
+        )
+        most -= len(shown[-1])
+    return f"({', '.join(shown)})" if isinstance(value, tuple) else f"[{', '.join(shown)}]"
 
 
 def _escaped(character: str) -> str:

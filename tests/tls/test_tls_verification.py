@@ -290,6 +290,19 @@ def test_t24_no_protocol_in_common(engine: tls.EngineFactory, authority: Authori
     assert failed.alert is tls.AlertDescription.no_application_protocol
 
 
+def test_an_alpn_list_of_thousands_is_cut_where_it_is_quoted(
+    engine: tls.EngineFactory, authority: Authority
+) -> None:
+    config = tls.ServerConfig((authority.credential("localhost"),), alpn=("http/1.1",))
+    context = foreign_context(False, authority, "TLSv1.3")
+    context.set_alpn_protocols([f"{i:x}" for i in range(9000)])
+    client = Foreign(context, server=False, server_name="localhost")
+    server = Ours(engine.server(config))
+    pump(client, server)
+    (failed,) = server.failures
+    assert len(str(failed.error)) <= 1000
+
+
 def test_t24_our_client_is_told(engine: tls.EngineFactory, authority: Authority) -> None:
     config = tls.ServerConfig((authority.credential("localhost"),), alpn=("http/1.1",))
     client, _ = meet(engine, tls.ClientConfig(authority.pem, alpn=("h2",)), config)

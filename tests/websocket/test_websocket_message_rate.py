@@ -36,11 +36,18 @@ def failed_with_1008(session: Session) -> bool:
 def test_an_unfinished_message_kept_alive_by_pongs_ends(role: str) -> None:
     masked = role == "server"
     session = open_session(role)
-    assert feed(session, frame(BINARY, bytes(1 << 20), masked=masked)[:1000], 5.0) == []
+    assert feed(session, frame(BINARY, bytes(4 << 20), masked=masked)[:1000], 5.0) == []
     assert session.deadline == 20.0
     session.expire(20.0)
+    assert [first for first, _ in sent(session)] == [0x80 | PING]
+    assert session.deadline == 35.0
+    session.expire(35.0)
+    assert failed_with_1008(session)
+    session = open_session(role)
+    assert feed(session, frame(BINARY, bytes(100_000), fin=False, masked=masked), 5.0) == []
+    session.expire(20.0)
     ((_, ping),) = sent(session)
-    assert feed(session, frame(PONG, ping, masked=masked)[:0], 21.0) == []
+    assert feed(session, frame(PONG, ping, masked=masked), 21.0) == []
     assert session.deadline == 35.0
     session.expire(35.0)
     assert failed_with_1008(session)

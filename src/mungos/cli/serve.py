@@ -18,13 +18,16 @@ from mungos.errors import Broken
 from mungos.http import SERVER_LIMITS, FileServer, Request
 from mungos.http.attach import DateClock, ServerConnection, with_alpn
 from mungos.http.headers import NO_FIELDS, FieldLines
-from mungos.printable import printable
+from mungos.printable import MAX_LINE, MAX_QUOTED, printable
 from mungos.protocol import Buffer
 from mungos.url import URL
 
 __all__ = ["serve"]
 
 Log = Callable[[str], None]
+
+_MOST_OF_TARGET = 1000
+"""Characters of a request's target that its line of the access log has."""
 
 
 class _Logged(ServerConnection):
@@ -72,7 +75,9 @@ class _Logged(ServerConnection):
         asked, self.asked = self.asked, None
         if asked is not None:
             answer = f"{self.status} {self.body_bytes}"
-            self.log(f"{asked.method} {asked.target} {answer} {self.connection.remote}{remark}")
+            method = printable(asked.method, most=MAX_QUOTED)
+            target = printable(asked.target, most=_MOST_OF_TARGET)
+            self.log(f"{method} {target} {answer} {self.connection.remote}{remark}")
 
 
 @click.command(
@@ -157,7 +162,7 @@ def _listen(manager: Manager, url: URL, files: FileServer, secure: Secured, log:
 
 def _access_log(line: str) -> None:
     now = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime())
-    click.echo(f"{now} {printable(line)}", err=True)
+    click.echo(f"{now} {printable(line, most=MAX_LINE)}", err=True)
 
 
 def _silent(_line: str) -> None:

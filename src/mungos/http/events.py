@@ -6,6 +6,7 @@ from typing import Final
 
 from mungos.http.headers import NO_HEADERS, Headers, list_of_tokens
 from mungos.http.heads import read_fields
+from mungos.printable import quoted
 
 __all__ = ["END_OF_MESSAGE", "Data", "EndOfMessage", "InformationalResponse", "Request", "Response"]
 
@@ -135,7 +136,7 @@ class Request:
         return tuple(list_of_tokens(offer))
 
     def __repr__(self) -> str:
-        return f"Request({self.method!r}, {self.target!r}, version={self.version})"
+        return f"Request({quoted(self.method)}, {quoted(self.target)}, version={self.version})"
 
 
 class _ResponseHead:
@@ -148,7 +149,7 @@ class _ResponseHead:
         self.version = version
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.status}, {self.reason!r}, version={self.version})"
+        return f"{type(self).__name__}({self.status}, {quoted(self.reason)}, version={self.version})"
 
 
 class InformationalResponse(_ResponseHead):
@@ -207,7 +208,7 @@ class EndOfMessage:
         self.trailers = trailers
 
     def __repr__(self) -> str:
-        return f"EndOfMessage({self.trailers.fields!r})" if self.trailers.fields else "EndOfMessage()"
+        return f"EndOfMessage({quoted(self.trailers.fields)})" if self.trailers.fields else "EndOfMessage()"
 
 
 END_OF_MESSAGE: Final = EndOfMessage()

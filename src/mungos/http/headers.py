@@ -8,6 +8,7 @@ from typing import Final
 
 from mungos.checking import shown
 from mungos.errors import Misuse
+from mungos.printable import quoted
 
 __all__ = ["NO_FIELDS", "NO_HEADERS", "FieldLines", "Headers", "encode_fields", "list_of_tokens"]
 
@@ -86,7 +87,7 @@ class Headers:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        return f"Headers({self.fields!r})"
+        return f"Headers({quoted(self.fields)})"
 
 
 NO_HEADERS: Final = Headers([])

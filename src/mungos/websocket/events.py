@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mungos.http.headers import Headers
+from mungos.printable import quoted
 from mungos.protocol import Failed
 
 __all__ = ["CloseReceived", "CloseStatus", "Established", "Event", "Message", "Ping", "Pong"]
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Established:
     """The opening handshake is through: messages may flow in both directions.
 
@@ -24,8 +25,11 @@ class Established:
     headers: Headers
     path: str
 
+    def __repr__(self) -> str:
+        return f"Established({self.subprotocol!r}, {self.headers!r}, {quoted(self.path)})"
 
-@dataclass(slots=True)
+
+@dataclass(slots=True, repr=False)
 class Message:
     """A whole message.
 
@@ -34,6 +38,9 @@ class Message:
     """
 
     data: str | bytes
+
+    def __repr__(self) -> str:
+        return f"Message({quoted(self.data)})"
 
 
 @dataclass(slots=True)

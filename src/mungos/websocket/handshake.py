@@ -19,6 +19,7 @@ from mungos.http.errors import status_of
 from mungos.http.events import Request
 from mungos.http.headers import Headers, encode_fields
 from mungos.http.statuses import status_line
+from mungos.printable import MAX_QUOTED, printable, quoted
 
 __all__ = [
     "MAX_REJECTION_BODY",
@@ -96,7 +97,8 @@ class HandshakeRejected(PeerIncompatible):
     """
 
     def __init__(self, status: int, reason: str, headers: Headers, body: bytes) -> None:
-        super().__init__(f"the server answered the handshake with {status} {reason}".rstrip())
+        words = printable(reason, most=MAX_QUOTED)
+        super().__init__(f"the server answered the handshake with {status} {words}".rstrip())
         self.status = status
         self.headers = headers
         self.body = body
@@ -195,7 +197,7 @@ def check_response(headers: Headers, key: str, offered: Collection[str]) -> str 
         PeerMisbehaved: a field is missing or wrong.
     """
     if headers.tokens("upgrade") != ["websocket"]:
-        raise PeerMisbehaved(f"101 with Upgrade {headers.get('upgrade')!r} instead of websocket")
+        raise PeerMisbehaved(f"101 with Upgrade {quoted(headers.get('upgrade'))} instead of websocket")
     if "upgrade" not in headers.tokens("connection"):
         raise PeerMisbehaved("101 without the Connection option upgrade")
     accept = headers.get("sec-websocket-accept") or ""
