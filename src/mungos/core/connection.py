@@ -7,6 +7,7 @@ from mungos.core.lifecycle import Handler
 from mungos.core.options import judge_tls
 from mungos.core.plain import PlainProtocol
 from mungos.core.reasons import CloseKind, CloseReason
+from mungos.core.securing import Securing, open_session
 from mungos.core.states import Phase, ReadSide, WriteSide
 from mungos.core.stream import Stream
 from mungos.errors import Closed, Misuse
@@ -103,7 +104,9 @@ class Connection(Stream):
         if self.phase is _SECURING:
             self._verdict = CloseReason(CloseKind.ABORTED, "securing")
             if self._secure is not None:
-                self._secure.engine.close_write()
+                self._secure.cancel()
+                if self.phase is not _SECURING:
+                    return
             self.protocol.close(now)
             self.protocol.take(1 << 62)
         else:
@@ -145,25 +148,42 @@ class Connection(Stream):
         """STARTTLS: what is queued goes out in plain text, everything after is TLS.
 
         `Opened` comes again when it is verified. Bytes received but not yet handed out are taken for TLS:
-        nothing can be injected.
+        nothing can be injected. A connection in plain text on which this raises is ended: who has asked for
+        TLS sends nothing in the clear from there on.
+
+        Args:
+            config: a server's or a client's configuration decides the role.
+            server_name: the name that the certificate must bear; a client that verifies needs one.
+            engine: which TLS engine.
 
         Raises:
-            Misuse: when the connection is not open, speaks a protocol, or is secured already; or the
-                configuration is none.
+            Misuse: when the connection is not open, speaks a protocol, has ended its direction or is secured
+                already; when the configuration can't work, or the thread is wrong.
         """
         self.manager.check_owner()
-        checking.instance("config", config, (ClientConfig, ServerConfig), write="ClientConfig(...)")
-        judge_tls(config, server_name)
-        checking.text("engine", engine, write='an engine\'s name: "auto"')
-        if self.phase is not _OPEN or type(self.protocol) is not PlainProtocol or self._secure is not None:
-            raise Misuse(f"{self} can't start TLS now: it must be open, plain and without a protocol")
-        self._move_out()
-        early = self.protocol.leftover() + self._held
-        self._held = b""
-        self._interrupt = True
-        self._set_phase(_SECURING)
-        self._begin_securing(config, server_name, engine, early)
-        self._update_interest()
+        if self._secure is not None:
+            raise Misuse(f"{self} can't start TLS: it is secured already")
+        try:
+            checking.instance("config", config, (ClientConfig, ServerConfig), write="ClientConfig(...)")
+            judge_tls(config, server_name)
+            checking.text("engine", engine, write='an engine\'s name: "auto"')
+            if self.phase is not _OPEN or type(self.protocol) is not PlainProtocol or self.protocol.ended:
+                raise Misuse(
+                    f"{self} can't start TLS now: it must be open in both directions, plain and without a "
+                    "protocol"
+                )
+            session = open_session(config, server_name, engine)
+            self._move_out()
+            self._secure = secure = Securing(self, session)
+            early = self.protocol.leftover() + self._held
+            self._held = b""
+            self._interrupt = True
+            self._set_phase(_SECURING)
+            self._begin_securing(secure, early)
+            self._update_interest()
+        except BaseException as error:
+            self.finish(CloseKind.BROKEN, error, reset=True)
+            raise
 
     def upgrade(self, protocol: Protocol, handler: Handler | None = None, *, face: object = None) -> None:
         """Speak another protocol from here on.
@@ -198,4 +218,4 @@ class Connection(Stream):
     @property
     def negotiated(self) -> tls.Negotiated | None:
         """What TLS agreed on; None without TLS or before it is established."""
-        return self._secure.engine.negotiated if self._secure is not None else None
+        return self._secure.negotiated if self._secure is not None else None

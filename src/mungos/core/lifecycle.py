@@ -6,13 +6,14 @@ import logging
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from mungos.core.events import Closed as ClosedEvent
 from mungos.core.ledger import Origin
 from mungos.core.limits import Limits
 from mungos.core.plain import PlainProtocol
 from mungos.core.reasons import CloseKind, CloseReason
+from mungos.core.securing import Securing, Session
 from mungos.core.states import PHASES, Phase, ReadSide, WriteSide, step
 from mungos.core.timers import NEVER
 from mungos.errors import Misuse
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from mungos.core.listener import Listener
     from mungos.core.manager import Manager
     from mungos.core.opening import Opening
-    from mungos.core.securing import Securing
+    from mungos.core.stream import Stream
 
 __all__ = ["Handler", "Lifecycle", "not_connected"]
 
@@ -112,6 +113,7 @@ class Lifecycle(ABC):
         origin: Origin,
         url: URL | None,
         listener: Listener | None = None,
+        session: Session | None = None,
         user: object = None,
     ) -> None:
         self.manager = manager
@@ -141,7 +143,6 @@ class Lifecycle(ABC):
         self._send: Callable[[Buffer], int] = not_connected
         self._interest = 0
         self._opening: Opening | None = None
-        self._secure: Securing | None = None
         self._out: deque[Buffer] = deque()
         self._out_size = 0
         self._held = b""
@@ -163,6 +164,8 @@ class Lifecycle(ABC):
         self.protocol: Protocol = PlainProtocol(limits)
         self._face: object = self
         self.protocol.wake = self.wake
+        # A connection that is to be secured is so from here on: there is no way round its session.
+        self._secure = Securing(cast("Stream", self), session) if session is not None else None
 
     @property
     def unsent(self) -> int:
@@ -212,9 +215,9 @@ class Lifecycle(ABC):
 
     def set_protocol(self, protocol: Protocol, face: object) -> None:
         """Speak `protocol`; handlers see `face`."""
+        protocol.wake = self.wake
         self.protocol = protocol
         self._face = face
-        protocol.wake = self.wake
 
     def set_opening(self, opening: Opening | None) -> None:
         """What makes the transport; None once it is made."""
@@ -263,12 +266,16 @@ class Lifecycle(ABC):
             return
         verdict = self._verdict
         phase = self.phase.value
-        discarded = self._discarded + getattr(self.protocol, "discarded", 0) + len(self._held)
+        try:
+            unsent = self.unsent
+            discarded = self._discarded + getattr(self.protocol, "discarded", 0) + len(self._held)
+        except Exception:  # noqa: BLE001 - a protocol that can't even tell this ends all the same
+            unsent = discarded = 0
         if verdict is None:
-            self.reason = CloseReason(kind, phase, self.unsent, discarded, error)
+            self.reason = CloseReason(kind, phase, unsent, discarded, error)
         else:
             self.reason = CloseReason(
-                verdict.kind, verdict.phase, verdict.unsent + self.unsent, discarded, verdict.error
+                verdict.kind, verdict.phase, verdict.unsent + unsent, discarded, verdict.error
             )
         manager = self.manager
         if self._opening is not None:
@@ -276,28 +283,53 @@ class Lifecycle(ABC):
             self._opening = None
         self._set_phase(_CLOSED)
         self._interrupt = True
-        if reset and self._endpoint is not None:
-            self._drop_interest()
-            self._endpoint.reset()
-        self.detach()
-        if self._secure is not None:
-            self._secure.release()
-        self._out.clear()
-        self._out_size = 0
-        self._held = b""
         self.timer_at = NEVER
-        release = getattr(self.protocol, "release", None)
-        if release is not None:
-            release()
-        manager.forget(self)
+        try:
+            if reset and self._endpoint is not None:
+                self._drop_interest()
+                self._endpoint.reset()
+            self.detach()
+            if self._secure is not None:
+                self._secure.release()
+            self._out.clear()
+            self._out_size = 0
+            self._held = b""
+            release = getattr(self.protocol, "release", None)
+            if release is not None:
+                release()
+        finally:
+            manager.forget(self)
+
+    def fail(self, error: BaseException, words: str, kind: CloseKind = CloseKind.BROKEN) -> None:
+        """What nobody foresaw: the connection ends at once, before anything is said of it.
+
+        Args:
+            error: what was raised; one that is no Exception leaves `poll` at the end of the turn, too.
+            words: what failed.
+            kind: the kind of the reason.
+        """
+        self.finish(kind, error, reset=True)
+        if not isinstance(error, Exception):
+            self.manager.raise_later(error)
+        log.error("%s: %s, aborted", self, words, exc_info=error)
+
+    def never_began(self, error: BaseException) -> None:
+        """What was to be its protocol was not made: it ends, and the handler, which has never heard of it,
+        does not hear of its end."""
+        self._handler = _nothing
+        self.finish(CloseKind.HANDLER_ERROR, error, reset=True)
+
+    def forked(self) -> None:
+        """In the child after a fork: its protocol's senders are refused, too."""
+        self.protocol.wake = self.manager.check_owner
 
     def deliver_closed(self) -> None:
         """The last event. The protocol and the handler are let go after it."""
         reason = self.reason
         if reason is None:
             raise Misuse(f"{self} has not ended")
-        detail: object = getattr(self.protocol, "detail", None)
         try:
+            detail: object = getattr(self.protocol, "detail", None)
             self._handler(self._face, ClosedEvent(reason, detail))
         except Exception as error:  # noqa: BLE001 - as in _pump
             self.handler_failed(error)
@@ -315,8 +347,8 @@ class Lifecycle(ABC):
         if self.phase is _CLOSED:
             log.error("%s: the handler failed after the end", self, exc_info=error)
             return
-        log.error("%s: the handler failed, aborting it", self, exc_info=error)
         self.finish(CloseKind.HANDLER_ERROR, error, reset=True)
+        log.error("%s: the handler failed, aborting it", self, exc_info=error)
 
     def _call(self, event: object) -> None:
         """One event from the connection itself."""
@@ -371,8 +403,14 @@ class Lifecycle(ABC):
             when = min(when, self._opening.deadline)
         if self.phase is not _SECURING and (due := self.protocol.deadline) is not None:
             when = min(when, due)
-        if self._secure is not None and (due := self._secure.engine.deadline) is not None:
-            when = min(when, due)
+        if self._secure is not None:
+            try:
+                due = self._secure.engine.deadline
+            except BaseException as error:  # noqa: BLE001 - an engine that fails takes its connection along
+                self._secure.failed(error)
+                return
+            if due is not None:
+                when = min(when, due)
         if when < self.timer_at:
             self.manager.schedule(self, max(when, now))
 

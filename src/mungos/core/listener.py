@@ -11,6 +11,7 @@ from mungos import checking
 from mungos.addresses import AccessList
 from mungos.core.ledger import Origin
 from mungos.core.limits import Limits
+from mungos.core.securing import server_session
 from mungos.core.states import PHASES, Phase, step
 from mungos.core.timers import NEVER
 from mungos.errors import Closed, Misuse
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from mungos.core.connection import Connection, Handler
     from mungos.core.manager import Manager
+    from mungos.tls.contract import EngineFactory
 
 __all__ = ["Listener"]
 
@@ -52,6 +54,7 @@ class Listener:
         "_endpoint",
         "_engine",
         "_entry",
+        "_factory",
         "_handler",
         "_limits",
         "_max_connections",
@@ -83,6 +86,7 @@ class Listener:
         protocol: Callable[[Connection], Protocol] | None,
         tls: ServerConfig | None,
         engine: str,
+        factory: EngineFactory | None,
         limits: Limits,
         max_connections: int | None,
         access: AccessList | None,
@@ -105,6 +109,7 @@ class Listener:
         self._protocol = protocol
         self._tls = tls
         self._engine = engine
+        self._factory = factory
         self._limits = limits
         self._max_connections = max_connections
         self._access = access
@@ -149,10 +154,11 @@ class Listener:
         if self._tls is None:
             raise Misuse(f"{self} listens at {self.url}, which is plain text")
         checking.instance("config", config, ServerConfig, write="ServerConfig((credential,))")
+        factory = select(self._engine, config.provider)
         if not config.alpn and self._tls.alpn:
             config = replace(config, alpn=self._tls.alpn)
-        select(self._engine, config.provider).server(config).release()
-        self._tls = config
+        factory.server(config).release()
+        self._tls, self._factory = config, factory
         log.info("%s uses another TLS configuration from now on", self)
 
     def __str__(self) -> str:
@@ -171,7 +177,7 @@ class Listener:
                 return
             try:
                 endpoint = self._endpoint.accept()
-            except OSError as error:
+            except (OSError, MemoryError) as error:
                 self._accept_failed(error, now)
                 return
             if endpoint is None:
@@ -188,24 +194,48 @@ class Listener:
                 return
 
     def _welcome(self, endpoint: StreamEndpoint) -> None:
+        """Make a connection of what was accepted. Whatever fails here ends it, and nothing else."""
         self.accepted += 1
         self.open_connections += 1
         manager = self.manager
-        connection = manager.new_connection(
-            self._handler,
-            phase=Phase.CONNECTING,
-            is_client=False,
-            limits=self._limits,
-            origin=self.origin,
-            url=self.url,
-            listener=self,
-            user=self.user,
-        )
-        if self._protocol is not None:
-            session = self._protocol(connection)
-            connection.set_protocol(session, session)
-        connection.attach(endpoint, READABLE)
-        connection.transport_ready(None if self._tls is None else (self._tls, None, self._engine))
+        connection: Connection | None = None
+        try:
+            # A client that is to be served over TLS gets a connection only together with its session.
+            secure = None
+            if self._tls is not None and self._factory is not None:
+                secure = server_session(self._factory, self._tls)
+            connection = manager.new_connection(
+                self._handler,
+                phase=Phase.CONNECTING,
+                is_client=False,
+                limits=self._limits,
+                origin=self.origin,
+                url=self.url,
+                listener=self,
+                session=secure,
+                user=self.user,
+            )
+            connection.attach(endpoint, READABLE)
+            if self._protocol is not None:
+                session = self._protocol(connection)
+                connection.set_protocol(session, session)
+        except BaseException as error:  # noqa: BLE001 - there is no event yet by which it would be looked at
+            self._not_welcome(endpoint, connection, error)
+        else:
+            connection.transport_ready()
+
+    def _not_welcome(
+        self, endpoint: StreamEndpoint, connection: Connection | None, error: BaseException
+    ) -> None:
+        if connection is None:
+            endpoint.reset()
+            self.connection_ended()
+        else:
+            connection.never_began(error)
+            endpoint.reset()  # idempotent; for one that was not attached yet
+        if not isinstance(error, Exception):
+            self.manager.raise_later(error)
+        log.error("%s could not serve %s, reset", self, endpoint.remote, exc_info=error)
 
     def _full(self) -> bool:
         own = self._max_connections is not None and self.open_connections >= self._max_connections
@@ -221,8 +251,8 @@ class Listener:
         if self.phase is Phase.LISTENING and self.timer_at is NEVER and not self._full():
             self._watch(True)
 
-    def _accept_failed(self, error: OSError, now: float) -> None:
-        if error.errno not in _EXHAUSTED:
+    def _accept_failed(self, error: OSError | MemoryError, now: float) -> None:
+        if isinstance(error, OSError) and error.errno not in _EXHAUSTED:
             log.warning("%s could not accept: %s", self, error)
             return
         if not self._pause:

@@ -29,12 +29,14 @@ from mungos.core.listener import Listener
 from mungos.core.opening import Attempt, Opening, unix_address
 from mungos.core.options import judge_both, judge_listening, judge_tls
 from mungos.core.reasons import CloseKind
+from mungos.core.securing import Session, open_session
 from mungos.core.states import Phase
 from mungos.core.timers import NEVER, Sleeper, Timer, Timers
 from mungos.dns import Cache, Hosts, ResolverConfig, load
 from mungos.errors import Closed, Misuse
 from mungos.protocol import Protocol
 from mungos.tls.config import ClientConfig, ServerConfig
+from mungos.tls.engines import select
 from mungos.url import URL, as_url
 from mungos.wires.contract import Address, Wire
 from mungos.wires.kernel import KernelWire
@@ -170,7 +172,8 @@ class Manager:
             user: the `user` of each connection.
 
         Raises:
-            Misuse: an argument or the thread is wrong; nothing was opened.
+            Misuse: an argument or the thread is wrong, or the TLS configuration can't work with the engine;
+                nothing was opened.
             Closed: the manager is closing.
             OSError: the address can't be used.
         """
@@ -181,6 +184,10 @@ class Manager:
         target = as_url(url, for_listening=True)
         limits = limits if limits is not None else self.limits
         _check_tls(target, tls, protocol is not None)
+        factory = None
+        if tls is not None:
+            factory = select(engine, tls.provider)
+            factory.server(tls).release()
         if target.transport == "udp":
             if protocol is not None or access is not None or max_connections is not None:
                 raise Misuse("udp has no connections: protocol, access and max_connections don't fit it")
@@ -202,6 +209,7 @@ class Manager:
             protocol=protocol,
             tls=tls,
             engine=engine,
+            factory=factory,
             limits=limits,
             max_connections=max_connections,
             access=access,
@@ -232,7 +240,8 @@ class Manager:
             server_name: the name that the certificate must bear; the URL's host when None.
 
         Raises:
-            Misuse: an argument or the thread is wrong, or `Limits.max_connections` are open.
+            Misuse: an argument or the thread is wrong, the TLS configuration can't work with the engine, or
+                `Limits.max_connections` are open.
             Closed: the manager is closing.
         """
         origin = self._check_open()
@@ -246,13 +255,14 @@ class Manager:
             )
         if target.transport == "udp":
             return self._datagrams(target, handler, True, limits, origin, user)
-        secure = None
+        session = None
         if target.secure or tls is not None:
             if not target.secure and target.transport != "unix":
                 raise Misuse(
                     f"{target.scheme} is plain text: write {_SECURE.get(target.scheme, 'tls')}:// to use TLS"
                 )
-            secure = (tls if tls is not None else _DEFAULT_TLS, server_name or target.host or None, engine)
+            config = tls if tls is not None else _DEFAULT_TLS
+            session = open_session(config, server_name or target.host or None, engine)
         connection = self.new_connection(
             handler,
             phase=Phase.RESOLVING,
@@ -260,14 +270,19 @@ class Manager:
             limits=limits,
             origin=origin,
             url=target,
+            session=session,
             user=user,
         )
-        if protocol is not None:
-            session = protocol(connection)
-            connection.set_protocol(session, session)
-        opening = Opening(connection, target, secure, limits)
-        connection.set_opening(opening)
-        opening.begin()
+        try:
+            if protocol is not None:
+                speaker = protocol(connection)
+                connection.set_protocol(speaker, speaker)
+            opening = Opening(connection, target, limits)
+            connection.set_opening(opening)
+            opening.begin()
+        except BaseException as error:
+            connection.never_began(error)
+            raise
         return connection
 
     def adopt(
@@ -290,12 +305,16 @@ class Manager:
             handler, protocol, server_name, engine, limits, user: as for `connect`.
 
         Raises:
-            Misuse: it is not a connected stream socket, or an argument or the thread is wrong.
+            Misuse: it is not a connected stream socket, an argument or the thread is wrong, or the TLS
+                configuration can't work with the engine. In all of these cases the socket stays the caller's.
             Closed: the manager is closing.
         """
         origin = self._check_open()
         judge_both(handler, protocol, limits, engine)
         judge_tls(tls, server_name)
+        session = None
+        if tls is not None:
+            session = open_session(tls, server_name, engine)
         endpoint = self.wire.adopt(handle)
         connection = self.new_connection(
             handler,
@@ -304,14 +323,18 @@ class Manager:
             limits=limits if limits is not None else self.limits,
             origin=origin,
             url=None,
+            session=session,
             user=user,
         )
-        if protocol is not None:
-            session = protocol(connection)
-            connection.set_protocol(session, session)
-        connection.attach(endpoint, 1)
-        secure = None if tls is None else (tls, server_name, engine)
-        self.call_soon(connection.transport_ready, secure)
+        try:
+            connection.attach(endpoint, 1)
+            if protocol is not None:
+                speaker = protocol(connection)
+                connection.set_protocol(speaker, speaker)
+            self.call_soon(connection.transport_ready)
+        except BaseException as error:
+            connection.never_began(error)
+            raise
         return connection
 
     def _datagrams(
@@ -336,10 +359,16 @@ class Manager:
             connection.finish(CloseKind.UNREACHABLE, error)
         return connection
 
-    def new_connection(self, handler: Handler, **options: object) -> Connection:
-        """A connection with the next number; for `connect`, `adopt` and listeners."""
+    def new_connection(self, handler: Handler, *, session: Session | None, **options: object) -> Connection:
+        """A connection with the next number, and with its session if it is to be secured; for `connect`,
+        `adopt` and listeners."""
         self._next_id += 1
-        connection = Connection(self, self._next_id, handler, **options)  # type: ignore[arg-type]
+        try:
+            connection = Connection(self, self._next_id, handler, session=session, **options)  # type: ignore[arg-type]
+        except BaseException:
+            if session is not None:
+                session.engine.release()
+            raise
         self.connections[connection.id] = connection
         return connection
 
@@ -352,7 +381,13 @@ class Manager:
 
     def call_soon(self, call: Callable[..., object], *arguments: object) -> None:
         """Call it in the next turn. Legal from any thread and from signal handlers; after the end it does
-        nothing."""
+        nothing.
+
+        Raises:
+            Misuse: in a forked child.
+        """
+        if self._forked:
+            raise Misuse(_FORKED)
         self._soon.append((call, arguments))
         if threading.get_ident() != self._owner:
             self.wire.wake()
@@ -434,6 +469,8 @@ class Manager:
 
     def stop(self) -> None:
         """Make `run` return after this turn, with everything left open. Legal from any thread."""
+        if self._forked:
+            raise Misuse(_FORKED)
         self._stopped = True
         self.wire.wake()
 
@@ -540,11 +577,14 @@ class Manager:
             log.exception("a function called later failed: %r", call)
 
     def _defect(self, where: object, error: Exception) -> None:
-        log.error("%r failed by itself, aborting it", where, exc_info=error)
         if isinstance(where, Attempt):
             where = where.connection
-        if isinstance(where, Connection | DatagramConnection):
+        if isinstance(where, Connection):
+            where.fail(error, "it failed by itself")
+            return
+        if isinstance(where, DatagramConnection):
             where.finish(CloseKind.BROKEN, error, reset=True)
+        log.error("%r failed by itself", where, exc_info=error)
 
     def wait_time(self, within: float | None) -> float | None:
         """How long the next `poll(within)` may wait: 0 when there is something to do, None for ever."""
@@ -719,24 +759,30 @@ class Manager:
         return self.wire.fileno()
 
     def is_owner(self) -> bool:
-        """Whether this thread may call what is not thread-safe."""
+        """Whether this thread may call what is not thread-safe. Raises Misuse in a forked child, which may
+        call nothing."""
+        if self._forked:
+            raise Misuse(_FORKED)
         return threading.get_ident() == self._owner
 
     def check_owner(self) -> None:
         """Raise Misuse on another thread than the owner, or in a forked child."""
+        if self._forked:
+            raise Misuse(_FORKED)
         if threading.get_ident() != self._owner:
             raise Misuse(
                 f"this manager belongs to thread {self._owner}; thread {threading.get_ident()} "
                 f"({threading.current_thread().name}) may only use close, abort, stop and call_soon"
             )
-        if self._forked:
-            raise Misuse("this manager was made before a fork: the child's copy refuses to work")
 
     def forked(self) -> None:
         """In the child after a fork: release the copies of the descriptors, refuse everything else."""
         if not self._closed:
             self._forked = True
             self.wire.forked()
+            for connection in self.connections.values():
+                if isinstance(connection, Connection):
+                    connection.forked()
 
     def _check_open(self) -> Origin:
         self.check_owner()
@@ -767,6 +813,7 @@ def _check_resolver(resolver: object) -> None:
         raise checking.wrong("resolver", resolver, "both: (ResolverConfig(...), Hosts())")
 
 
+_FORKED = "this manager was made before a fork: the child's copy refuses to work"
 _DEFAULT_TLS = ClientConfig()
 _SECURE = {"tcp": "tls", "http": "https", "ws": "wss"}
 

@@ -14,7 +14,6 @@ from mungos.core.resolving import Resolving
 from mungos.core.states import Phase
 from mungos.core.timers import NEVER
 from mungos.errors import Broken, MungosError, TimedOut
-from mungos.tls.config import ClientConfig, ServerConfig
 from mungos.url import URL
 from mungos.wires.contract import WRITABLE, Address, StreamEndpoint
 
@@ -93,7 +92,6 @@ class Opening:
         "_limits",
         "_next_at",
         "_resolving",
-        "_secure",
         "_started",
         "_tried",
         "_until",
@@ -101,16 +99,9 @@ class Opening:
         "_waiting",
     )
 
-    def __init__(
-        self,
-        connection: Stream,
-        url: URL,
-        secure: tuple[ClientConfig | ServerConfig, str | None, str] | None,
-        limits: Limits,
-    ) -> None:
+    def __init__(self, connection: Stream, url: URL, limits: Limits) -> None:
         self._connection = connection
         self._url = url
-        self._secure = secure
         self._limits = limits
         self._resolving: Resolving | None = None
         self._waiting: deque[Address] = deque()
@@ -248,7 +239,7 @@ class Opening:
         self.cancel()
         connection = self._connection
         connection.attach(attempt.endpoint, WRITABLE, attempt.entry)
-        connection.transport_ready(self._secure)
+        connection.transport_ready()
 
     def on_timer(self, now: float) -> None:
         """The deadline, or the time for another address."""

@@ -1,8 +1,14 @@
-"""TLS on a connection: ciphertext up, plaintext down, in order, with nothing hidden."""
+"""TLS on a connection: ciphertext up, plaintext down, in order, with nothing hidden.
+
+A connection that is to be secured is made with its session, before there is anything to read or to send by.
+So there is no moment at which it could speak in the clear, whatever fails: without an engine there is no
+connection, and an engine that fails takes its connection with it.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import logging
+from typing import TYPE_CHECKING, NamedTuple
 
 from mungos.core.plain import PlainProtocol
 from mungos.core.states import Phase
@@ -14,11 +20,46 @@ from mungos.tls.engines import select
 if TYPE_CHECKING:
     from mungos.core.stream import Stream
 
-__all__ = ["Securing"]
+__all__ = ["Securing", "Session", "open_session", "server_session"]
+
+log = logging.getLogger("mungos.connection")
+
+
+class Session(NamedTuple):
+    """A TLS session that has not begun: what a connection is made with that is to be secured.
+
+    Attributes:
+        engine: the session.
+        kind: the name of the factory that made it.
+        early: whether its configuration allows 0-RTT data to be sent.
+    """
+
+    engine: tls.Engine
+    kind: str
+    early: bool
+
+
+def server_session(factory: tls.EngineFactory, config: ServerConfig) -> Session:
+    """A server's session. Raises Misuse when the configuration can't work."""
+    return Session(factory.server(config), factory.name, early=False)
+
+
+def open_session(config: ClientConfig | ServerConfig, server_name: str | None, engine: str) -> Session:
+    """A session by a configuration, which decides the role.
+
+    Raises:
+        Misuse: the configuration can't work with the engine, or there is no such engine.
+    """
+    factory = select(engine, config.provider)
+    if isinstance(config, ServerConfig):
+        return server_session(factory, config)
+    return Session(factory.client(config, server_name), factory.name, early=config.early_data != "off")
 
 
 class Securing:
     """One engine between a connection's wire and its protocol.
+
+    Whatever the engine raises ends the connection at once; no method here raises it.
 
     Attributes:
         engine: the session.
@@ -40,32 +81,21 @@ class Securing:
         "waiting_out",
     )
 
-    def __init__(
-        self,
-        connection: Stream,
-        config: ClientConfig | ServerConfig,
-        server_name: str | None,
-        engine: str,
-    ) -> None:
-        factory = select(engine, config.provider)
-        self.engine: tls.Engine
-        if isinstance(config, ServerConfig):
-            self.engine = factory.server(config)
-        else:
-            self.engine = factory.client(config, server_name)
+    def __init__(self, connection: Stream, session: Session) -> None:
+        self.engine = session.engine
         self._connection = connection
-        manager = connection.manager
-        self._entry = manager.ledger.enter(
-            "engine", f"{connection} TLS session of {factory.name}", connection.origin, manager.now
-        )
         self._held = b""
         self._early: list[Buffer] = []  # 0-RTT data, until it is sure that they are no replay
-        self._early_allowed = isinstance(config, ClientConfig) and config.early_data != "off"
+        self._early_allowed = session.early
         self._eof = False
         self._told = False
         self._out: list[Buffer] = []
         self.waiting_out = 0
         self.leaving = False
+        manager = connection.manager
+        self._entry = manager.ledger.enter(
+            "engine", f"{connection} TLS session of {session.kind}", connection.origin, manager.now
+        )
 
     @property
     def full(self) -> bool:
@@ -75,43 +105,94 @@ class Securing:
     @property
     def waiting(self) -> int:
         """Bytes received that have not come out as plaintext."""
-        return len(self._held) + self.engine.unread + sum(map(len, self._early))
+        try:
+            unread = self.engine.unread
+        except Exception:  # noqa: BLE001 - asked for a log line or a report, also of one that has failed
+            unread = 0
+        return len(self._held) + unread + sum(map(len, self._early))
+
+    @property
+    def negotiated(self) -> tls.Negotiated | None:
+        """What the handshake agreed on, once it is complete."""
+        try:
+            return self.engine.negotiated
+        except BaseException as error:  # noqa: BLE001 - as everywhere here
+            self.failed(error)
+            return None
+
+    def failed(self, error: BaseException) -> None:
+        """The engine raised, which none may for a peer's fault: its connection ends at once."""
+        connection = self._connection
+        connection.fail(error, "its TLS engine failed")
+
+    def begin(self, early: bytes, now: float) -> None:
+        """Start the handshake.
+
+        Args:
+            early: bytes that the peer has sent already.
+            now: seconds on the manager's clock.
+        """
+        try:
+            self.engine.start(now)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, nothing goes in or out
+            self.failed(error)
+            return
+        if early:
+            self.receive(early, now)
 
     def receive(self, data: Buffer, now: float) -> None:
         """Ciphertext from the wire."""
         if self._held:
             self._held += bytes(data)
             return
-        taken = self.engine.receive(data, now)
-        if taken < len(data):
-            self._held = bytes(memoryview(data)[taken:])
+        try:
+            taken = self.engine.receive(data, now)
+            if taken < len(data):
+                self._held = bytes(memoryview(data)[taken:])
+        except BaseException as error:  # noqa: BLE001 - as everywhere here
+            self.failed(error)
 
     def transport_ended(self, now: float) -> None:
         """The wire's end; the engine hears of it after everything before it."""
         self._eof = True
         if not self._held:
-            self.engine.receive_eof(now)
+            try:
+                self.engine.receive_eof(now)
+            except BaseException as error:  # noqa: BLE001 - as everywhere here
+                self.failed(error)
+
+    def expire(self, now: float) -> None:
+        """Tell the engine of its deadline, if that has come."""
+        engine = self.engine
+        try:
+            if engine.deadline is not None and engine.deadline <= now:
+                engine.expire(now)
+        except BaseException as error:  # noqa: BLE001 - as everywhere here
+            self.failed(error)
 
     def pull(self, now: float) -> bool:
         """Move the engine's next event on. False when nothing more can happen without the wire."""
         connection, engine = self._connection, self.engine
-        event = engine.next_event()
-        if event is None:
-            if self._held:
-                taken = engine.receive(self._held, now)
-                if taken:
-                    self._held = self._held[taken:]
-                    if not self._held and self._eof:
-                        engine.receive_eof(now)
-                    return True
-            if engine.read_side is tls.ReadSide.TRUNCATED and not self._told:
-                self._told = True
-                connection.peer_ended(True, now)
-                return True
+        try:
+            event = engine.next_event()
+            if event is None:
+                if self._held:
+                    taken = engine.receive(self._held, now)
+                    if taken:
+                        self._held = self._held[taken:]
+                        if not self._held and self._eof:
+                            engine.receive_eof(now)
+                        return True
+                if self._told or engine.read_side is not tls.ReadSide.TRUNCATED:
+                    return False
+        except BaseException as error:  # noqa: BLE001 - as everywhere here
+            self.failed(error)
             return False
-        kind = type(event)
-        if kind is tls.Data:
-            connection.receive_plaintext(event.data, now)  # type: ignore[union-attr]
+        if event is None:
+            self._told = True
+            connection.peer_ended(True, now)
+        elif type(event) is tls.Data:
+            connection.receive_plaintext(event.data, now)
         elif isinstance(event, tls.EarlyData):
             # RFC 8446 section 8: anybody can send it again, but nobody else can finish the handshake. Once
             # that is done, it is no replay, and the application gets it as any other data.
@@ -122,48 +203,54 @@ class Securing:
             if early:
                 connection.receive_plaintext(b"".join(early), now)
         elif isinstance(event, tls.PeerClosed):
-            self._told = True
-            if engine.write_side is not tls.WriteSide.OPEN:
-                # TLS 1.2: our close_notify has answered, and what still waits is discarded (RFC 5246 section
-                # 7.2.1). It stays counted as unsent.
-                self.leaving = True
-                connection.writing_ended()
-            connection.peer_ended(False, now)
+            self._peer_closed(now)
         elif isinstance(event, tls.Failed):
             self._told = True
             connection.secure_failed(event)
         return True
 
+    def _peer_closed(self, now: float) -> None:
+        self._told = True
+        try:
+            over = self.engine.write_side is not tls.WriteSide.OPEN
+        except BaseException as error:  # noqa: BLE001 - as everywhere here
+            self.failed(error)
+            return
+        if over:
+            # TLS 1.2: our close_notify has answered, and what still waits is discarded (RFC 5246 section
+            # 7.2.1). It stays counted as unsent.
+            self.leaving = True
+            self._connection.writing_ended()
+        self._connection.peer_ended(False, now)
+
     def take(self, limit: int) -> list[Buffer]:
         """Ciphertext to send; plaintext is taken from the protocol as the engine has room for it."""
         engine, connection = self.engine, self._connection
-        parts = engine.take(limit)
+        try:
+            parts = engine.take(limit)
+        except BaseException as error:  # noqa: BLE001 - as everywhere here
+            self.failed(error)
+            return []
         if parts or self.leaving:
             return parts
-        if connection.phase is Phase.SECURING:
-            return self._take_early(limit)
-        if not self._out:
-            if not connection.protocol.unsent:
-                return parts
-            self._out = connection.protocol.take(limit)
-            self.waiting_out = sum(map(len, self._out))
-        if engine.ending is None:
-            self._accepted(engine.write(self._out))
-        return engine.take(limit)
-
-    def _take_early(self, limit: int) -> list[Buffer]:
-        """As `take`, before the handshake is complete: what was sent on a connection without a protocol,
-        where the configuration allows 0-RTT data. What the engine does not accept waits."""
-        engine, protocol = self.engine, self._connection.protocol
-        if not self._early_allowed or type(protocol) is not PlainProtocol or engine.ending is not None:
-            return []
+        protocol = connection.protocol
+        securing = connection.phase is Phase.SECURING
+        if securing and not (self._early_allowed and type(protocol) is PlainProtocol):
+            return parts
         if not self._out:
             if not protocol.unsent:
-                return []
+                return parts
             self._out = protocol.take(limit)
             self.waiting_out = sum(map(len, self._out))
-        self._accepted(engine.write_early(self._out))
-        return engine.take(limit)
+        try:
+            if engine.ending is None:
+                # Before the handshake is complete: 0-RTT data, of a connection without a protocol. What the
+                # engine does not accept waits.
+                self._accepted((engine.write_early if securing else engine.write)(self._out))
+            return engine.take(limit)
+        except BaseException as error:  # noqa: BLE001 - as everywhere here
+            self.failed(error)
+            return []
 
     def _accepted(self, count: int) -> None:
         self.waiting_out -= count
@@ -187,24 +274,43 @@ class Securing:
         self._out = []
         self.waiting_out = 0
 
+    def cancel(self) -> None:
+        """Our direction ends before the handshake is complete."""
+        try:
+            self.engine.close_write()
+        except BaseException as error:  # noqa: BLE001 - as everywhere here
+            self.failed(error)
+
     def end(self) -> bool:
         """Take our leave (close_notify, RFC 8446 section 6.1). True once all of it was handed to the wire."""
         engine = self.engine
-        if engine.ending is None and not self.leaving:
-            if self._out:
-                return False
-            self.leaving = True
-            engine.close_write()
-        # One that is owed is still to come.
-        return engine.unsent == 0 and (engine.write_side is tls.WriteSide.ENDED or engine.ending is not None)
+        try:
+            if engine.ending is None and not self.leaving:
+                if self._out:
+                    return False
+                self.leaving = True
+                engine.close_write()
+            # One that is owed is still to come.
+            over = engine.write_side is tls.WriteSide.ENDED or engine.ending is not None
+            sent = engine.unsent == 0
+        except BaseException as error:  # noqa: BLE001 - as everywhere here
+            self.failed(error)
+            return False
+        return over and sent
 
     def release(self) -> None:
         """Drop the session: once, at the end."""
         if self._entry:
-            self.engine.release()
-            self._connection.manager.ledger.strike(self._entry)
+            manager = self._connection.manager
+            manager.ledger.strike(self._entry)
             self._entry = 0
             self._held = b""
             self._early = []
             self._out = []
             self.waiting_out = 0
+            try:
+                self.engine.release()
+            except Exception:
+                log.exception("%s: its TLS engine failed to let go", self._connection)
+            except BaseException as error:  # noqa: BLE001 - raised again at the end of the turn
+                manager.raise_later(error)

@@ -5,19 +5,21 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from typing import TYPE_CHECKING
 
 from mungos.core.events import Opened, Writable
 from mungos.core.lifecycle import Lifecycle, not_connected
 from mungos.core.plain import PlainProtocol
 from mungos.core.reasons import CloseKind, CloseReason
-from mungos.core.securing import Securing
 from mungos.core.states import READ_SIDES, WRITE_SIDES, Phase, ReadSide, WriteSide, step
 from mungos.core.timers import NEVER
-from mungos.errors import Misuse, PeerMisbehaved, ProtocolError, TimedOut
+from mungos.errors import PeerMisbehaved, ProtocolError, TimedOut
 from mungos.protocol import MORE, Buffer, Failed
 from mungos.tls import contract as tls
-from mungos.tls.config import ClientConfig, ServerConfig
 from mungos.wires.contract import READABLE, WRITABLE
+
+if TYPE_CHECKING:
+    from mungos.core.securing import Securing
 
 __all__ = ["Stream"]
 
@@ -38,39 +40,31 @@ class Stream(Lifecycle):
 
     __slots__ = ()
 
-    def transport_ready(self, secure: tuple[ClientConfig | ServerConfig, str | None, str] | None) -> None:
-        """TCP is there (or the Unix socket): go on to TLS, or open."""
+    def transport_ready(self) -> None:
+        """TCP is there (or the Unix socket): go on to TLS, or open. Whatever fails ends the connection."""
         endpoint = self._endpoint
         if endpoint is None:
             return
-        self._opening = None
-        self.local = endpoint.local
-        self.remote = endpoint.remote
-        self._recv = endpoint.recv_into
-        self._send = endpoint.send
-        if secure is not None:
-            if self.phase is not _SECURING:
-                self._set_phase(_SECURING)
-            self._begin_securing(*secure, b"")
-        else:
-            self._open(self.manager.now)
-            self._pump(self.manager.now)
-
-    def _begin_securing(
-        self, config: ClientConfig | ServerConfig, server_name: str | None, engine: str, early: bytes
-    ) -> None:
-        now = self.manager.now
         try:
-            self._secure = Securing(self, config, server_name, engine)
-        except Misuse as error:
-            log.error("%s can't start TLS: %s", self, error)  # noqa: TRY400 - the message says it all
-            self.finish(CloseKind.BROKEN, error)
-            return
-        self._secure.engine.start(now)
-        if early:
-            self._secure.receive(early, now)
+            self._opening = None
+            self.local = endpoint.local
+            self.remote = endpoint.remote
+            self._recv = endpoint.recv_into
+            self._send = endpoint.send
+            if self._secure is not None:
+                self._set_phase(_SECURING)
+                self._begin_securing(self._secure, b"")
+            else:
+                self._open(self.manager.now)
+                self._pump(self.manager.now)
+        except BaseException as error:  # noqa: BLE001 - no event might ever come by here again
+            self.fail(error, "it can't begin")
+
+    def _begin_securing(self, secure: Securing, early: bytes) -> None:
+        now = self.manager.now
+        secure.begin(early, now)
         if self._transport_ended:
-            self._secure.transport_ended(now)
+            secure.transport_ended(now)
         self.wake()
         self._reschedule(now)
 
@@ -117,8 +111,8 @@ class Stream(Lifecycle):
             self._check_idle(now)
         else:
             protocol, secure = self.protocol, self._secure
-            if secure is not None and secure.engine.deadline is not None and secure.engine.deadline <= now:
-                secure.engine.expire(now)
+            if secure is not None:
+                secure.expire(now)
             if self.phase is not _SECURING and protocol.deadline is not None and protocol.deadline <= now:
                 protocol.expire(now)
             if self._recv is not not_connected:
