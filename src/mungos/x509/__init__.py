@@ -19,7 +19,7 @@ from mungos.x509.errors import (
     UnsupportedCertificate,
 )
 from mungos.x509.names import bears_name, reference_identity, wanted_identity
-from mungos.x509.path import VerifiedPath, verify_client, verify_server
+from mungos.x509.path import VerifiedPath, check_end_entity, verify_client, verify_server
 from mungos.x509.pem import certificates_from_pem
 from mungos.x509.system_roots import system_trust_store
 from mungos.x509.trust_store import TrustStore
@@ -44,6 +44,7 @@ __all__ = [
     "VerifiedPath",
     "bears_name",
     "certificates_from_pem",
+    "check_end_entity",
     "key_text",
     "name_text",
     "reference_identity",

@@ -34,7 +34,15 @@ from mungos.x509.signatures import check_key, check_signature
 from mungos.x509.trust_store import TrustStore
 from mungos.x509.wording import name_text
 
-__all__ = ["MAX_CHAIN", "MAX_DEPTH", "MAX_SIGNATURES", "VerifiedPath", "verify_client", "verify_server"]
+__all__ = [
+    "MAX_CHAIN",
+    "MAX_DEPTH",
+    "MAX_SIGNATURES",
+    "VerifiedPath",
+    "check_end_entity",
+    "verify_client",
+    "verify_server",
+]
 
 MAX_CHAIN = 16
 """Certificates that a peer may send."""
@@ -89,6 +97,20 @@ def verify_client(chain: Sequence[bytes], roots: TrustStore, provider: Provider,
     """Check a client's certificates: as `verify_server`, for the purpose clientAuth and without a name."""
     leaf = _leaf(chain, roots, provider, wall)
     return _Search(chain, leaf, oids.CLIENT_AUTH, roots, provider, wall).run()
+
+
+def check_end_entity(der: bytes, *, server: bool) -> None:
+    """Check only what the peer's own certificate says of itself, where somebody else has built the path:
+    that it is no issuer's, meant for this purpose, and in a form that is taken here.
+
+    Args:
+        der: the certificate.
+        server: whether it was shown by a server.
+
+    Raises:
+        CertificateError: one of its subclasses. A certificate that is itself a root is not held to this.
+    """
+    _check_end_entity(Certificate(der), oids.SERVER_AUTH if server else oids.CLIENT_AUTH)
 
 
 def _leaf(chain: Sequence[bytes], roots: TrustStore, provider: Provider, wall: float) -> Certificate:

@@ -49,9 +49,11 @@ class OpenSSLFactory:
             raise Misuse("verification needs a server_name: give one, or say verify=False")
         name = _reference_name(server_name) if server_name else None
         outgoing = ssl.MemoryBIO()
-        context = client_context(config)
+        shared = client_context(config)
         try:
-            session = OpenSSLSession(context, outgoing, server_side=False, server_name=name)
+            session = OpenSSLSession(
+                shared.context, outgoing, server_side=False, server_name=name, judge=shared.judge
+            )
         except (ValueError, TypeError, ssl.SSLError) as error:
             raise Misuse(f"server_name {server_name!r} is neither a DNS name nor an IP address") from error
         return LibraryEngine(config, outgoing, exact_alerts=False, session=session, server_name=name)
@@ -62,8 +64,10 @@ class OpenSSLFactory:
         outgoing = ssl.MemoryBIO()
 
         def open_session(offer: Offer) -> OpenSSLSession:
-            context = contexts.for_name(offer.server_name)
-            return OpenSSLSession(context, outgoing, server_side=True, server_name=None)
+            shared = contexts.for_name(offer.server_name)
+            return OpenSSLSession(
+                shared.context, outgoing, server_side=True, server_name=None, judge=shared.judge
+            )
 
         return LibraryEngine(
             config, outgoing, exact_alerts=False, alpn=frozenset(contexts.alpn), open_session=open_session

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
+from mungos.errors import PeerMisbehaved
 from mungos.protocol import Buffer
 from mungos.tls.alerts import AlertDescription
 from mungos.tls.contract import Failed, Negotiated
 from mungos.tls.engines.foreign.session import Ended, MustRead
 from mungos.tls.engines.foreign.verdicts import PLAIN_ALERT_SIZE, alert_received, plain_alert_description
 from mungos.tls.engines.openssl.verdicts import failure
+
+if TYPE_CHECKING:
+    from mungos.tls.engines.foreign.pipe import Judge
 
 __all__ = ["OpenSSLSession"]
 
@@ -37,18 +42,26 @@ class OpenSSLSession:
         outgoing: where ciphertext is left.
         server_side: the role.
         server_name: what a client asks for and verifies, a name or an address.
+        judge: what the peer's own certificate is held to besides; None: nothing.
 
     Raises ValueError for a server name that can't be sent.
     """
 
-    __slots__ = ("_outgoing", "_session", "write")
+    __slots__ = ("_judged_by", "_outgoing", "_session", "write")
 
     def __init__(
-        self, context: ssl.SSLContext, outgoing: ssl.MemoryBIO, *, server_side: bool, server_name: str | None
+        self,
+        context: ssl.SSLContext,
+        outgoing: ssl.MemoryBIO,
+        *,
+        server_side: bool,
+        server_name: str | None,
+        judge: Judge | None = None,
     ) -> None:
         incoming = ssl.MemoryBIO()
         self.write: Callable[[Buffer], int] = incoming.write
         self._outgoing = outgoing
+        self._judged_by = judge
         self._session = context.wrap_bio(
             incoming, outgoing, server_side=server_side, server_hostname=server_name
         )
@@ -64,6 +77,11 @@ class OpenSSLSession:
             raise Ended(alert_received(AlertDescription.close_notify)) from None
         except ssl.SSLError as error:
             raise Ended(self._judge(error, before)) from error
+        leaf = self._session.getpeercert(True) if self._judged_by is not None else None
+        if leaf and self._judged_by is not None and (refusal := self._judged_by((leaf,))) is not None:
+            # `ssl` can send no alert of ours: the peer sees the stream end before the handshake is complete.
+            self._outgoing.read()
+            raise Ended(Failed(PeerMisbehaved(f"the peer's certificate is refused: {refusal}")))
         return True
 
     def negotiated(self, server_name: str | None) -> Negotiated:
