@@ -13,7 +13,7 @@ import pytest
 
 from mungos import Limits, Listener, Manager, Opened, close_all, http, websocket
 from mungos.dns import Hosts, ResolverConfig
-from mungos.errors import Misuse
+from mungos.errors import Closed, Misuse
 from mungos.tls import ClientConfig, Credential, ServerConfig
 from mungos.url import URL
 from mungos.websocket import handshake
@@ -178,22 +178,34 @@ def test_a_wrong_option_leaves_an_adopted_socket_to_its_owner(world: World) -> N
     assert manager.connections == {}
 
 
-def test_start_tls_with_what_is_no_configuration_leaves_the_connection_as_it_is(world: World) -> None:
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"config": "ca.pem"}, "config is"),
+        ({"config": None}, "config is"),
+        ({"config": True}, "config is"),
+        ({"config": (CREDENTIAL,)}, "config is"),
+        ({"config": CLIENT, "server_name": 5}, "server_name is 5"),
+        ({"config": CLIENT, "engine": None}, "engine is None"),
+    ],
+    ids=str,
+)
+def test_start_tls_with_what_is_no_configuration_ends_the_connection(
+    world: World, options: dict[str, object], says: str
+) -> None:
     notes = Notes()
     manager = world.manager()
     listener = manager.listen("tcp://127.0.0.1:0", notes)
     peer = world.connect(str(listener.url))
     world.run(lambda: bool(notes.of("Opened")))
     connection = notes.connection
-    for config in ("ca.pem", None, True, (CREDENTIAL,)):
-        with pytest.raises(Misuse, match="config is"):
-            connection.start_tls(config)  # type: ignore[arg-type]
-    with pytest.raises(Misuse, match="server_name is 5"):
-        connection.start_tls(CLIENT, server_name=5)  # type: ignore[arg-type]
-    with pytest.raises(Misuse, match="engine is None"):
-        connection.start_tls(CLIENT, engine=None)  # type: ignore[arg-type]
-    connection.send(b"plain")
-    world.run(lambda: peer.received == b"plain")
+    with pytest.raises(Misuse, match=says):
+        connection.start_tls(**options)  # type: ignore[arg-type]
+    # Who has asked for TLS says nothing in the clear from there on.
+    with pytest.raises(Closed):
+        connection.send(b"plain")
+    world.run(lambda: peer.reset or peer.ended)
+    assert not peer.received
 
 
 @pytest.mark.parametrize("within", ["5", -1, -0.1, float("nan"), float("inf"), True, b"1"], ids=repr)

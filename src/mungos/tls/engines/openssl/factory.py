@@ -12,6 +12,7 @@ from mungos.tls.engines.foreign.client_hello import Offer
 from mungos.tls.engines.foreign.engine import LibraryEngine
 from mungos.tls.engines.openssl.contexts import client_context, server_contexts
 from mungos.tls.engines.openssl.session import OpenSSLSession
+from mungos.x509 import reference_identity
 
 __all__ = ["OPENSSL", "OpenSSLFactory"]
 
@@ -75,11 +76,16 @@ class OpenSSLFactory:
 
 
 def _reference_name(name: str) -> str:
+    """The name as OpenSSL takes it. Raises Misuse for what is neither a DNS name nor an address, of which the
+    library itself takes some."""
+    # RFC 6874: a zone names an interface of this machine; it is no part of the address.
+    plain = name.partition("%")[0] if ":" in name else name
+    reference_identity(plain)
     try:
-        return str(ipaddress.ip_address(name.split("%", 1)[0]))
+        return str(ipaddress.ip_address(plain))
     except ValueError:
         # RFC 6066 section 3: the name is sent without a trailing dot.
-        return name[:-1] if name.endswith(".") else name
+        return plain.removesuffix(".")
 
 
 OPENSSL = OpenSSLFactory()
