@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from mungos import AccessList, Limits
-from mungos.dns import ResolverConfig, ServerAddress
+from mungos.addresses import order_for_connecting
+from mungos.dns import Hosts, Lookup, ResolverConfig, ServerAddress, Zone
 from mungos.errors import Misuse
 from mungos.http import HTTPLimits
 from mungos.tls import (
@@ -146,6 +147,22 @@ TABLE: list[Refused] = [
     refused(ResolverConfig, attempts=True, says=("attempts", "True", "1 to 5")),
     refused(ResolverConfig, timeout=math.nan, says=("timeout", "nan", "at most 30")),
     refused(ResolverConfig, rotate=1, says=("rotate", "1", "True or False")),
+    refused(Hosts, {"example.org": "192.0.2.1"}, says=("'example.org'", "'192.0.2.1'", '("192.0.2.1",)')),
+    refused(Hosts, ["192.0.2.1"], says=("addresses", "a list")),
+    refused(Zone, {"example.org": "192.0.2.1"}, says=("'example.org'", "'192.0.2.1'", '["192.0.2.1"]')),
+    refused(Zone, {}, minimum="60", says=("minimum", "'60'")),
+    refused(order_for_connecting, "192.0.2.1", says=("addresses", "'192.0.2.1'", '("192.0.2.1",)')),
+    refused(
+        Lookup,
+        "example.org",
+        config=ResolverConfig(),
+        hosts=Hosts(),
+        families="A",
+        random=bytes,
+        now=0.0,
+        within=1.0,
+        says=("families", "'A'", "('A', 'AAAA')"),
+    ),
     # Others.
     refused(AccessList, 5, says=("5", "10.0.0.0/8")),
     refused(AccessList, b"10.0.0.0/8", says=("b'10.0.0.0/8'",)),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from ipaddress import IPv4Address
 
 from mungos.addresses import parse_literal
+from mungos.checking import count, instance, shown, wrong
 from mungos.dns.messages import (
     CLASS_IN,
     HEADER_OCTETS,
@@ -91,6 +92,9 @@ def respond(
     return data
 
 
+_HOSTS = 'a list of addresses, or of one alias, for each name: {"example.org": ["192.0.2.1"]}'
+
+
 class Zone:
     """Names with their addresses and aliases, and the answers to queries for them.
 
@@ -107,7 +111,11 @@ class Zone:
 
     def __init__(self, hosts: Mapping[str, Iterable[str]], *, minimum: int = 60) -> None:
         self._records: dict[Name, list[Record]] = {}
+        instance("hosts", hosts, Mapping, write=_HOSTS)
+        count("minimum", minimum)
         for owner, texts in hosts.items():
+            if isinstance(texts, str):
+                raise wrong(f"hosts[{shown(owner)}]", texts, _HOSTS)
             name = name_from_text(owner)
             self._records[folded(name)] = [
                 alias_record(name, text) if text.endswith(".") else address_record(name, text)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from mungos import checking
 from mungos.addresses import address_text, literal, normalised
 
 __all__ = ["MAX_HOST_ADDRESSES", "Hosts", "parse_hosts"]
@@ -10,16 +13,27 @@ MAX_HOST_ADDRESSES = 64
 """Addresses that one name has in the table; more are passed over."""
 
 
+_TABLE = 'a tuple of addresses for each name: {"example.org": ("192.0.2.1",)}'
+
+
 class Hosts:
     """Names and their addresses.
 
     Args:
         addresses: for each name in lower case, without a final dot, its address literals in order.
+
+    Raises:
+        Misuse: it is no mapping, or one str stands where several are wanted.
     """
 
     __slots__ = ("_addresses",)
 
     def __init__(self, addresses: dict[str, tuple[str, ...]] | None = None) -> None:
+        checking.instance("addresses", addresses, Mapping, write=_TABLE, none=True)
+        given: Mapping[str, object] = addresses or {}
+        for name, found in given.items():
+            if isinstance(found, str | bytes):
+                raise checking.wrong(f"addresses[{checking.shown(name)}]", found, _TABLE)
         self._addresses = addresses or {}
 
     def addresses(self, host: str) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from enum import Enum
 from typing import Literal
 
 from mungos.addresses import address_text, literal, normalised, order_for_connecting
+from mungos.checking import seconds, wrong
 from mungos.dns.cache import Cache, Level
 from mungos.dns.config import ResolverConfig, ServerAddress
 from mungos.dns.events import (
@@ -151,10 +152,11 @@ class Lookup:
         now: float,
         within: float,
     ) -> None:
+        if isinstance(families, str):
+            raise wrong("families", families, "('A',), ('AAAA',) or ('A', 'AAAA')")
+        seconds("within", within)
         if not families or len(set(families)) != len(families) or not {"A", "AAAA"}.issuperset(families):
             raise Misuse(f"families are {tuple(families)!r}: write ('A',), ('AAAA',) or ('A', 'AAAA')")
-        if not 0 < within < float("inf"):
-            raise Misuse(f"within is {within!r}: write a number of seconds, more than 0")
         self.ignored = 0
         self.exchanges_begun = 0
         self._host = host
