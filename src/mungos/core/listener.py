@@ -54,7 +54,6 @@ class Listener:
         "_endpoint",
         "_engine",
         "_entry",
-        "_factory",
         "_handler",
         "_limits",
         "_max_connections",
@@ -84,9 +83,8 @@ class Listener:
         handler: Handler,
         *,
         protocol: Callable[[Connection], Protocol] | None,
-        tls: ServerConfig | None,
+        tls: tuple[EngineFactory, ServerConfig] | None,
         engine: str,
-        factory: EngineFactory | None,
         limits: Limits,
         max_connections: int | None,
         access: AccessList | None,
@@ -109,7 +107,6 @@ class Listener:
         self._protocol = protocol
         self._tls = tls
         self._engine = engine
-        self._factory = factory
         self._limits = limits
         self._max_connections = max_connections
         self._access = access
@@ -155,10 +152,11 @@ class Listener:
             raise Misuse(f"{self} listens at {self.url}, which is plain text")
         checking.instance("config", config, ServerConfig, write="ServerConfig((credential,))")
         factory = select(self._engine, config.provider)
-        if not config.alpn and self._tls.alpn:
-            config = replace(config, alpn=self._tls.alpn)
+        _, before = self._tls
+        if not config.alpn and before.alpn:
+            config = replace(config, alpn=before.alpn)
         factory.server(config).release()
-        self._tls, self._factory = config, factory
+        self._tls = factory, config
         log.info("%s uses another TLS configuration from now on", self)
 
     def __str__(self) -> str:
@@ -201,9 +199,7 @@ class Listener:
         connection: Connection | None = None
         try:
             # A client that is to be served over TLS gets a connection only together with its session.
-            secure = None
-            if self._tls is not None and self._factory is not None:
-                secure = server_session(self._factory, self._tls)
+            secure = None if self._tls is None else server_session(*self._tls)
             connection = manager.new_connection(
                 self._handler,
                 phase=Phase.CONNECTING,

@@ -184,10 +184,10 @@ class Manager:
         target = as_url(url, for_listening=True)
         limits = limits if limits is not None else self.limits
         _check_tls(target, tls, protocol is not None)
-        factory = None
+        secured = None
         if tls is not None:
-            factory = select(engine, tls.provider)
-            factory.server(tls).release()
+            secured = select(engine, tls.provider), tls
+            secured[0].server(tls).release()
         if target.transport == "udp":
             if protocol is not None or access is not None or max_connections is not None:
                 raise Misuse("udp has no connections: protocol, access and max_connections don't fit it")
@@ -207,9 +207,8 @@ class Manager:
             _with_port(target, endpoint.local.port),
             handler,
             protocol=protocol,
-            tls=tls,
+            tls=secured,
             engine=engine,
-            factory=factory,
             limits=limits,
             max_connections=max_connections,
             access=access,
