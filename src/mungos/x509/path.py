@@ -126,8 +126,7 @@ def _leaf(chain: Sequence[bytes], roots: TrustStore, provider: Provider, wall: f
 def _shown(leaf: Certificate) -> str:
     """The first names of a certificate, for a message."""
     names = [*leaf.dns_names[:5], *(str(ipaddress.ip_address(each)) for each in leaf.ip_addresses[:5])]
-    # RFC 1035 section 2.3.4: a name has 255 bytes at most; what is longer is none, and may be very long.
-    shown = [repr(name[:255]) for name in names[:4]]
+    shown = [repr(name[:80]) for name in names[:4]]
     return ", ".join(shown) + (", ..." if len(names) > 4 else "") if names else "none"
 
 
