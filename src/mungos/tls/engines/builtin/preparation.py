@@ -165,8 +165,8 @@ class PreparedServer(Prepared):
             raise Misuse(
                 'client_auth is "required", but who is known by a PSK is not asked for a certificate'
             )
-        if config.client_auth != "none" and config.client_roots is not None:
-            self.client_roots = TrustStore.from_pem(config.client_roots)
+        if config.client_auth != "none":
+            self.client_roots = TrustStore.from_pem(config.client_roots or b"")
         self.tickets = config.tickets
         self.retry_cookie = config.retry_cookie
         self.psks_by_identity = {psk.identity: psk for psk in self.psks}
