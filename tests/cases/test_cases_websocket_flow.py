@@ -354,3 +354,24 @@ def test_half_a_record_does_not_spin(web: Web) -> None:
     web.run(lambda: not web.manager.busy)
     for _ in range(20):
         assert not web.world.turn()
+
+
+@both
+def test_a_flood_of_tiny_fragments_waits_for_its_turns(web: Web) -> None:
+    """What one peer sends in fragments of a byte is gone through over many turns, and another's message comes
+    between them."""
+    server = web.watch(Message=echo)
+    listener = web.serve_sockets(server, max_fragments=100_000)
+    flooding = web.open_peer(listener, server)
+    other = web.open_peer(listener, server)
+    count = 8000
+    flooding.say(frame(2, b"x", fin=False) + frame(0, b"x", fin=False) * count)
+    other.say(frame(1, b"hello"))
+    web.run(lambda: other.has_frames(1))
+    session = server.sessions[0]
+    assert isinstance(session, websocket.Session)
+    assert session._message.kind
+    assert len(session._message._data) < count
+    flooding.say(frame(0, b"end"))
+    web.run(lambda: flooding.has_frames(1))
+    assert flooding.frames[0][1] == b"x" * (count + 1) + b"end"

@@ -91,7 +91,8 @@ class LengthBody:
         self.remaining -= end - start
         self.ended = self.remaining == 0
         # The slice of a whole `bytes` is that object itself: nothing is copied.
-        return bytes(buffer[start:end]), end
+        piece = buffer[start:end]
+        return (piece if type(piece) is bytes else bytes(piece)), end
 
     def finish(self) -> None:
         if not self.ended:  # RFC 9112 section 8

@@ -92,10 +92,10 @@ class ClientSession(Session):
     def _shake_hands(self) -> Established | Failed | None:
         try:
             while self._rejected is None:
-                inspection = self._inspection
-                if inspection is None:
+                buffer, inspection = self._buffer, self._inspection
+                if inspection is None and buffer.find(b"\r\n\r\n", self._start) < 0:
                     self._inspection = inspection = Inspection.of_response(self._limits)
-                head = parse_status_head(self._buffer, self._start, self._limits, inspection)
+                head = parse_status_head(buffer, self._start, self._limits, inspection)
                 if head is None:
                     return self._await_head()
                 self._start, status, reason, minor, fields, table = head

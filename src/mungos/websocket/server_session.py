@@ -85,10 +85,12 @@ class ServerSession(Session):
         return Established(subprotocol, request.headers, request.target)
 
     def _read_request(self) -> Request | None:
-        inspection = self._inspection
-        if inspection is None:
+        buffer, inspection = self._buffer, self._inspection
+        if inspection is None and buffer.find(b"\r\n\r\n", self._start) < 0:
+            if not buffer:
+                return None
             self._inspection = inspection = Inspection.of_request(self._limits)
-        head = parse_head(self._buffer, self._start, self._limits, inspection)
+        head = parse_head(buffer, self._start, self._limits, inspection)
         if head is None:
             return None
         self._start, method, target, minor, fields, table = head

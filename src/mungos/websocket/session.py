@@ -239,8 +239,12 @@ class Session(Outgoing):
         if not self._left and not self._message.kind:
             # The usual case, by the shortest way: a message in one frame, all of it here.
             buffer = self._buffer
-            if len(buffer) - self._start < self._need:
-                return self._starve()
+            here = len(buffer) - self._start
+            if here < self._need:
+                if self._eof:
+                    return self._starve()
+                self._seen = here
+                return None
             try:
                 header = scan_frame(buffer, self._start)
             except ProtocolError as error:
