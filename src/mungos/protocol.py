@@ -52,8 +52,9 @@ class Protocol(Contract):
     which `expire` wants to be called, or None; it may move in either direction after any call.
 
     A session may have more, and the connection uses it where it is there: `detail`, what the `Closed` event
-    adds to its reason; `discarded`, bytes received and thrown away; `tls_failed()`, called when TLS broke;
-    `release()`, called once when the connection has ended.
+    adds to its reason; `discarded`, bytes received and thrown away; `held`, bytes received that it keeps, not
+    handed out or of a message under way (what a manager's `held_per_manager` counts); `tls_failed()`, called
+    when TLS broke; `release()`, called once when the connection has ended.
     """
 
     deadline: float | None

@@ -7,7 +7,9 @@ import os
 import pytest
 
 from mungos import CloseKind, DatagramConnection, DatagramError, Limits
+from mungos.cli.echo import _Answers, _Echo
 from mungos.errors import Closed, Misuse
+from mungos.wires import Address
 from tests.cases.oracles import ended, no_residue, quiet
 from tests.cases.world import Notes, World
 
@@ -209,3 +211,75 @@ def test_a_flood_does_not_starve_others(world: World) -> None:
     world.run(lambda: "calm" in order)
     assert order.count("busy") <= 10
     world.run(lambda: order.count("busy") == 100)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "[::1]", "[::]"])
+def test_a_datagram_that_claims_to_come_from_the_socket_itself_is_dropped(world: World, host: str) -> None:
+    """Forged: to answer it would be to talk to oneself for ever."""
+    if world.wire == "memory" and host in {"0.0.0.0", "[::]"}:
+        pytest.skip("memory's datagram sockets are bound to one address")
+    notes = Notes(Datagram=echo)
+    there = listening(world, notes, f"udp://{host}:0")
+    port = there.url.port
+    assert port is not None
+    own = {"0.0.0.0": "127.0.0.1", "[::]": "::1"}.get(host, host.strip("[]"))
+    there.send(b"forged", Address(own, port, 6 if ":" in own else 4))
+    client = Notes()
+    here = connected(world, client, f"udp://{f'[{own}]' if ':' in own else own}:{port}")
+    here.send(b"real")
+    world.run(lambda: bool(client.of("Datagram")))
+    world.sleep(0.02)
+    assert [event.data for event in notes.of("Datagram")] == [b"real"]  # type: ignore[attr-defined]
+    assert there.dropped == 1
+
+
+def test_the_same_port_of_another_machine_is_not_the_sockets_own(world: World) -> None:
+    wire = world.manager().wire
+    assert wire.is_own("127.0.0.1")
+    assert wire.is_own("::1")
+    assert not wire.is_own("192.0.2.1")
+    assert not wire.is_own("2001:db8::1")
+
+
+def test_two_echoes_do_not_talk_to_each_other_for_ever(world: World) -> None:
+    echoing = [_Echo(1 << 20, None), _Echo(1 << 20, None)]
+    one, other = (world.manager().listen("udp://127.0.0.1:0", each.on_datagram) for each in echoing)
+    assert isinstance(one, DatagramConnection)
+    assert isinstance(other, DatagramConnection)
+    assert other.local is not None
+    for _ in range(5):
+        one.send(b"forged", other.local)
+    world.sleep(0.5)
+    world.sleep(0.5)
+    quiet(one.manager)
+    talked = one.bytes_received
+    assert 0 < talked // len(b"forged") <= 2000
+    world.sleep(0.2)
+    assert one.bytes_received == talked
+
+
+def test_an_echo_answers_one_peer_a_thousand_times_a_second_and_forgets_the_silent() -> None:
+    answers = _Answers()
+    peer, now = Address("192.0.2.1", 5000, 4), 100.0
+    assert sum(answers.allow(peer, now) for _ in range(1500)) == 1000
+    assert sum(answers.allow(peer, now + 0.125) for _ in range(1500)) == 125
+    assert answers.refused == 500 + 1375
+    for port in range(5000):
+        assert answers.allow(Address("192.0.2.2", port, 4), now)
+    assert len(answers._peers) == 1024
+
+
+def test_datagrams_give_way_after_their_share_of_a_turn() -> None:
+    world = World("memory")
+    clock, fired = world.network.clock, []
+    notes = Notes(Datagram=lambda *_: clock.advance(0.001))
+    manager = world.manager()
+    there = manager.listen("udp://127.0.0.1:0", notes)
+    here = connected(world, Notes(), str(there.url))
+    for _ in range(250):
+        here.send(b"x")
+    began = clock.now()
+    manager.call_later(0.0, lambda: fired.append(clock.now()))
+    world.run(lambda: bool(fired))
+    assert fired[0] - began <= 2 * Limits().turn_within
+    world.close()

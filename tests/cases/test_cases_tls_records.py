@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 
 from mungos import CloseKind, Ended, Limits
+from mungos.http import ServerSession
+from mungos.protocol import Buffer
 from tests.cases.oracles import ended, quiet
 from tests.cases.tls_peer import TlsPeer
-from tests.cases.tls_stand import LAX, Role, Stand, cut, foreign_context
+from tests.cases.tls_stand import LAX, Role, Stand, cut, foreign_context, server_config
 from tests.cases.world import Notes
 from tests.tls.forge import ALERT, DATA, HANDSHAKE, Forge
 
@@ -101,6 +103,32 @@ def test_t38_more_records_than_events_of_a_turn(stand: Stand, role: Role) -> Non
     peer.out += b"".join(peer.seal(b"%04d" % number) for number in range(1000))
     stand.world.run(lambda: len(notes.data) == 4000)
     assert notes.data == b"".join(b"%04d" % number for number in range(1000))
+
+
+def test_t38_bytes_in_records_of_their_own_reach_the_protocol_together(stand: Stand) -> None:
+    """A protocol that looks at what it has would look at all of it once for each."""
+    received: list[int] = []
+
+    class Session(ServerSession):
+        def receive(self, data: Buffer, now: float) -> int:
+            received.append(len(data))
+            return super().receive(data, now)
+
+    notes = Notes(Request=lambda session, _: session.respond(200, b"ok"))
+    listener = stand.world.manager().listen(
+        "tls://127.0.0.1:0",
+        notes,
+        protocol=lambda _: Session(),
+        tls=server_config(),
+        engine=stand.engine,
+    )
+    peer = TlsPeer(stand.world, stand.world.connect(str(listener.url)), foreign_context(False), server=False)
+    stand.world.run(lambda: peer.established)
+    head = b"GET / HTTP/1.1\r\nHost: h\r\nX: " + b"x" * 3000 + b"\r\n\r\n"
+    peer.out += b"".join(peer.seal(head[at : at + 1]) for at in range(len(head)))
+    stand.world.run(lambda: bool(notes.of("Request")))
+    assert sum(received) == len(head)
+    assert len(received) <= 25  # reads of up to 64 KiB and TLS's own caps cut them, too
 
 
 def test_t39_half_a_record_does_not_spin(stand: Stand, role: Role) -> None:

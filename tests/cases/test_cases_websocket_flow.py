@@ -181,6 +181,7 @@ def test_send_over_the_watermark_is_false_then_writable_comes(web: Web) -> None:
     assert server.connection().unsent < BOUND
     peer.deaf = False
     web.run(lambda: len(peer.received) > 160 * 65536, within=8)
+    web.run(lambda: peer.has_frames(160))
     assert [len(payload) for _, payload, _ in peer.frames] == [65536] * 160
     assert server.count("Writable") > 1
 

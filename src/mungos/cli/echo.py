@@ -27,12 +27,15 @@ from mungos.tls import ServerConfig
 from mungos.url import SCHEMES, URL
 from mungos.websocket import Message
 from mungos.websocket import attach as websocket
+from mungos.wires import Address
 
 __all__ = ["echo"]
 
 _ROOM = 1024 * 1024  # bytes unsent that a WebSocket may have before a message of full size is queued
 _MAX_DATAGRAMS_UNSENT = 256 * 1024  # bytes
 _FIRST_CLIENT_PORT = 1024
+_ANSWERS = 1000  # datagrams a second to one peer
+_PEERS = 1024  # whose answers are counted
 
 
 @click.command(
@@ -83,9 +86,9 @@ def echo(
 ) -> int:
     """Send back what comes.
 
-    tcp, tls and unix: the bytes, until the peer ends. udp: each datagram. ws and wss: each message. http and
-    https: any method on any target is answered with 200 and the request's own body, while it is still
-    coming; a WebSocket may be opened there, too.
+    tcp, tls and unix: the bytes, until the peer ends. udp: each datagram, up to 1,000 a second to a peer. ws
+    and wss: each message. http and https: any method on any target is answered with 200 and the request's
+    own body, while it is still coming; a WebSocket may be opened there, too.
 
     Each address is printed as `listening at URL` once it takes connections. SIGTERM or ^C lets what is under
     way complete, within --close-within; a second one cuts it short. SIGHUP reads certificates and keys again,
@@ -113,6 +116,7 @@ class _Echo:
         self._max_message = max_message
         self._origins = origins
         self._http_limits = HTTPLimits(max_body=max_message)
+        self._answers = _Answers()
 
     def listen(self, manager: Manager, url: URL, tls: ServerConfig | None, engine: str) -> None:
         """Listen at one URL."""
@@ -145,10 +149,11 @@ class _Echo:
             connection.end()
 
     def on_datagram(self, socket: DatagramConnection, event: object) -> None:
-        """udp. Ports below 1024 get no answer: two echoes would play with a forged datagram for ever."""
+        """udp. Two echoes would play with one forged datagram for ever: so ports below 1024 get no answer,
+        and whoever is answered too often misses one, which ends such a game."""
         if isinstance(event, Datagram) and event.peer.port >= _FIRST_CLIENT_PORT:
             # What UDP can't carry away is lost, as it may be anyway.
-            if socket.unsent <= _MAX_DATAGRAMS_UNSENT:
+            if socket.unsent <= _MAX_DATAGRAMS_UNSENT and self._answers.allow(event.peer, socket.manager.now):
                 socket.send(event.data, event.peer)
 
     def on_http(self, session: http.ServerConnection, event: object) -> None:
@@ -186,6 +191,26 @@ class _Echo:
                 session.connection.pause()
         elif isinstance(event, Writable):
             session.connection.resume()
+
+
+class _Answers:
+    """A token bucket for each peer of late."""
+
+    def __init__(self) -> None:
+        self._peers: dict[Address, tuple[float, float]] = {}
+        self.refused = 0
+
+    def allow(self, peer: Address, now: float) -> bool:
+        """Whether one more answer is within the peer's rate."""
+        left, when = self._peers.pop(peer, (float(_ANSWERS), now))
+        left = min(left + (now - when) * _ANSWERS, float(_ANSWERS))
+        allowed = left >= 1
+        if not allowed:
+            self.refused += 1
+        elif len(self._peers) >= _PEERS:
+            del self._peers[next(iter(self._peers))]  # who was silent longest
+        self._peers[peer] = (left - 1 if allowed else left, now)
+        return allowed
 
 
 def _begin_answer(session: http.ServerConnection, request: Request) -> None:

@@ -193,12 +193,12 @@ def _state(manager: Manager, now: float, names: dict[int | None, str]) -> str:
     elif closing is not None:
         parts.append(f"closing, {_within(closing.deadline, now)}")
     # Not asked of the heap itself: that would tidy it up under the feet of what the signal interrupted.
-    due = [when for when, _, sleeper in _snapshot(manager._timers._heap) if sleeper.timer_at == when]
+    due = [when for when, _, sleeper in _snapshot(manager.scheduler.timers._heap) if sleeper.timer_at == when]
     parts.append(f"next timer {_within(min(due), now)}" if due else "no timer")
     for count, what in (
-        (len(manager._ready), "connections ready without their socket"),
-        (len(manager._soon), "calls waiting"),
-        (len(manager._ended), "ends to be told"),
+        (len(manager.scheduler.queue), "connections ready without their socket"),
+        (len(manager.scheduler.soon), "calls waiting"),
+        (len(manager.scheduler.ended), "ends to be told"),
     ):
         if count:
             parts.append(f"{count} {what}")

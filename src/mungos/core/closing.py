@@ -125,7 +125,7 @@ class Closing:
         for listener in list(manager.listeners.values()):
             listener.close()
         for connection in list(manager.connections.values()):
-            connection.close(self.deadline - manager.now)
+            connection.close(max(self.deadline - manager.now, 0.0))
 
     def ended(self, number: int, remote: Address | None, reason: CloseReason) -> None:
         """A connection came to its end."""

@@ -209,6 +209,8 @@ class Connection(Stream):
         self._interrupt = True
         now = self.manager.refresh()
         protocol.start(now)
+        if self.phase is _OPEN:
+            self._watch_idleness(now)
         if early:
             self._offer(early, now)
         if self.read_side is not ReadSide.OPEN and not self._held:

@@ -34,10 +34,18 @@ MAX_DATAGRAM = 65507
 """Octets of payload that fit a UDP datagram over IPv4 (RFC 768; RFC 791 section 3.1)."""
 
 
+_LOOK = 4  # datagrams between two looks at the clock
+_ANY = frozenset({"0.0.0.0", "::"})
+
+
 class DatagramConnection:
     """Made by `Manager.listen` and `Manager.connect` with a udp URL; one per socket, whoever the peers are.
 
-    Attributes: as a `Connection`'s.
+    A datagram that claims to come from the socket's own address is dropped: it is forged, and an answer to it
+    would be answered for ever.
+
+    Attributes: as a `Connection`'s, and
+        dropped: such datagrams so far.
     """
 
     __slots__ = (
@@ -53,6 +61,7 @@ class DatagramConnection:
         "_resolving",
         "bytes_received",
         "bytes_sent",
+        "dropped",
         "id",
         "is_client",
         "local",
@@ -97,6 +106,7 @@ class DatagramConnection:
         self.unsent = 0
         self.bytes_received = 0
         self.bytes_sent = 0
+        self.dropped = 0
         self._handler = handler
         self._limits = limits
         self._endpoint: DatagramEndpoint | None = None
@@ -286,7 +296,13 @@ class DatagramConnection:
             self._read()
 
     def _read(self) -> None:
-        for _ in range(self._limits.events_per_turn):
+        limits, scheduler = self._limits, self.manager.scheduler
+        most = limits.events_per_turn
+        if scheduler.crowded:
+            most = min(most, limits.events_per_share)
+        for count in range(most):
+            if count % _LOOK == _LOOK - 1 and scheduler.clock() >= scheduler.until:
+                return  # the poller will tell of the rest again
             endpoint = self._endpoint
             if endpoint is None or self._paused:
                 return
@@ -300,8 +316,18 @@ class DatagramConnection:
             if answer is None:
                 return
             data, peer = answer
+            if self._is_own(peer):
+                self.dropped += 1
+                continue
             self.bytes_received += len(data)
             self._call(Datagram(peer, data))
+
+    def _is_own(self, peer: Address) -> bool:
+        """Whether a datagram to `peer` would come to this socket."""
+        local = self.local
+        if local is None or peer.port != local.port or self.remote is not None:
+            return False
+        return peer.host == local.host or (local.host in _ANY and self.manager.wire.is_own(peer.host))
 
     def _flush(self) -> None:
         before = self.unsent
@@ -327,7 +353,7 @@ class DatagramConnection:
         self.finish(CloseKind.TIMED_OUT)
 
     def on_ready(self, now: float) -> None:
-        """Datagrams stand on no ready list."""
+        """Datagrams stand in no queue."""
 
     def _call(self, event: object) -> None:
         if self.phase is Phase.CLOSED:

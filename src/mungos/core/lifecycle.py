@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, cast
 
 from mungos.core.events import Closed as ClosedEvent
+from mungos.core.holdings import LEAST_COUNTED
 from mungos.core.ledger import Origin
 from mungos.core.limits import Limits
 from mungos.core.plain import PlainProtocol
@@ -51,6 +52,8 @@ class Lifecycle(ABC):
     """The fields of a connection, its transport, its deadlines, and its end."""
 
     __slots__ = (
+        "_count_at",
+        "_counted",
         "_deadline",
         "_discarded",
         "_endpoint",
@@ -63,6 +66,7 @@ class Lifecycle(ABC):
         "_held",
         "_idle_at",
         "_idle_mark",
+        "_idle_within",
         "_interest",
         "_interrupt",
         "_limits",
@@ -161,6 +165,9 @@ class Lifecycle(ABC):
         self._rate_mark = 0
         self._idle_at = NEVER
         self._idle_mark = 0
+        self._idle_within = NEVER
+        self._counted = 0
+        self._count_at = LEAST_COUNTED
         self.protocol: Protocol = PlainProtocol(limits)
         self._face: object = self
         self.protocol.wake = self.wake
@@ -190,7 +197,7 @@ class Lifecycle(ABC):
 
     @abstractmethod
     def on_ready(self, now: float) -> None:
-        """It stood on the ready list."""
+        """It stood in the queue."""
 
     @abstractmethod
     def after_events(self, now: float) -> None:
@@ -283,6 +290,8 @@ class Lifecycle(ABC):
             self._opening = None
         self._set_phase(_CLOSED)
         self._interrupt = True
+        if self._counted:
+            manager.holdings.leave(self)
         self.timer_at = NEVER
         try:
             if reset and self._endpoint is not None:

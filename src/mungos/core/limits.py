@@ -17,12 +17,22 @@ class Limits:
     Attributes:
         max_connections: connections open at once in a manager. At it: listeners pause, and `connect` raises
             Misuse.
+        reserved_descriptors: descriptors left to files, lookups and the rest of the program. At it: a manager
+            has as many connections as it may have, at RLIMIT_NOFILE less so many, or less a quarter where
+            that is fewer; listeners pause, and `connect` raises Misuse.
+        held_per_manager: bytes that all connections of a manager hold together, received and not handed out,
+            of messages under way, or unsent; those that hold less than 16 KiB are not counted. At it: the one
+            that holds most is aborted.
+        turn_within: seconds of a turn, for all connections together. At it: the others wait for the next
+            turn, and come first in it; deadlines and calls do not wait for them.
         backlog: connections, complete, that the kernel queues for a listener. At it: the kernel lets others
             wait, or refuses them.
         accepts_per_turn: connections accepted per listener and turn. At it: the others wait for the next
             turn.
         events_per_turn: events handed to one connection's handler per turn. At it: the rest wait for the next
             turn.
+        events_per_share: events handed to one connection's handler while others wait; four times as many
+            where it has waited itself. At it: it gives way.
         bytes_per_turn: bytes sent per connection and turn. At it: the rest wait for the next turn.
         receive_high: bytes received on a plain connection that its handler has not had. At it: nothing is
             read, and the peer must wait.
@@ -40,9 +50,12 @@ class Limits:
         close_within: seconds that `close()` drains. At it: it becomes `abort()`: `timed out` while closing.
         linger: seconds to wait for the peer's end once all of ours is sent. At it: `timed out` while closing,
             or `clean` when it has taken its leave over TLS.
-        idle_within: seconds without traffic on a plain tcp, tls or unix connection (protocols have deadlines
-            of their own); None for any number. At it: a graceful close, `timed out`, up to twice that after
-            the last bytes sent.
+        idle_within: seconds without traffic on a tcp, tls or unix connection that speaks no protocol (those
+            have deadlines of their own), pauses not counted; None: `idle_accepted` for accepted ones, any
+            number for others. At it: a graceful close, `timed out`, up to twice that after the last bytes
+            sent.
+        idle_accepted: seconds, the same for connections that a listener accepted; None for any number. At it:
+            a graceful close, `timed out`.
         half_open: whether a plain connection stays open for sending after the peer's direction has ended; if
             not, it is closed once the handler was told.
         least_rate: bytes a second that the peer must take while output waits. At it: when it takes less over
@@ -54,9 +67,13 @@ class Limits:
     """
 
     max_connections: int = 10_000
+    reserved_descriptors: int = 64
+    held_per_manager: int = 256 * 1024 * 1024
+    turn_within: float = 0.01
     backlog: int = 1024
     accepts_per_turn: int = 64
     events_per_turn: int = 256
+    events_per_share: int = 8
     bytes_per_turn: int = 1024 * 1024
     receive_high: int = 256 * 1024
     send_low: int = 64 * 1024
@@ -69,12 +86,13 @@ class Limits:
     close_within: float = 5.0
     linger: float = 1.0
     idle_within: float | None = None
+    idle_accepted: float | None = 60.0
     half_open: bool = False
     least_rate: int = 1024
     rate_window: float = 30.0
 
     def __post_init__(self) -> None:
-        checking.numbers(self, zero=("close_within", "linger"))
+        checking.numbers(self, zero=("close_within", "linger", "reserved_descriptors"))
         if self.send_low >= self.send_high:
             raise Misuse(
                 f"send_low is {self.send_low} bytes: write less than send_high ({self.send_high} bytes)"

@@ -188,7 +188,7 @@ class Listener:
                     endpoint.reset()
                     continue
             self._welcome(endpoint)
-            if self.phase is Phase.CLOSED:
+            if self.phase is Phase.CLOSED or self.manager.refresh() >= self.manager.scheduler.until:
                 return
 
     def _welcome(self, endpoint: StreamEndpoint) -> None:

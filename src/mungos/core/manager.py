@@ -9,11 +9,9 @@ import signal
 import threading
 import warnings
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import Protocol as Contract
 from typing import Self, TypeVar
 
 from mungos import checking
@@ -21,6 +19,7 @@ from mungos.addresses import AccessList, literal
 from mungos.core.closing import CloseReport, Closing
 from mungos.core.connection import Connection, Handler
 from mungos.core.datagrams import DatagramConnection
+from mungos.core.holdings import Holdings
 from mungos.core.host import Host
 from mungos.core.ledger import Ledger, Origin, calling_place
 from mungos.core.lifecycle import Lifecycle
@@ -29,9 +28,10 @@ from mungos.core.listener import Listener
 from mungos.core.opening import Attempt, Opening, unix_address
 from mungos.core.options import judge_both, judge_listening, judge_tls
 from mungos.core.reasons import CloseKind
+from mungos.core.scheduler import Scheduler, Watcher
 from mungos.core.securing import Session, open_session
 from mungos.core.states import Phase
-from mungos.core.timers import NEVER, Sleeper, Timer, Timers
+from mungos.core.timers import NEVER, Sleeper, Timer
 from mungos.dns import Cache, Hosts, ResolverConfig, load
 from mungos.errors import Closed, Misuse
 from mungos.protocol import Protocol
@@ -49,13 +49,6 @@ READ_SIZE = 65536
 """One read of at most this much a turn: a larger buffer would be mapped afresh at each call."""
 
 Arguments = TypeVar("Arguments")
-
-
-class Watcher(Contract):
-    """What the poller's hints go to."""
-
-    def on_io(self, mask: int, now: float) -> None:
-        """The descriptor may be ready."""
 
 
 class _Waker:
@@ -90,10 +83,11 @@ class Manager:
         host: another event loop that drives this manager by `turn`.
 
     Attributes:
-        now: the instant of the present turn, seconds on the wire's clock.
+        now: the present, seconds on the wire's clock, as of its last reading: between any two connections'
+            shares of a turn, and whenever a verb sets a deadline.
         ledger: what is alive.
-        gathering, gathered: whether connections put off sending until all that is ready was read, and those
-            that did.
+        scheduler: what there is to do, and for how long it may be done.
+        holdings: how many bytes all connections hold.
         connections, listeners: by number.
     """
 
@@ -120,23 +114,19 @@ class Manager:
         self._cache: Cache | None = None
         self._host = host
         self._owner = threading.get_ident()
-        self._table: dict[int, Watcher] = {}
-        self._timers = Timers()
+        self.scheduler = Scheduler(self, self.limits.turn_within)
+        self.holdings = Holdings(self.limits.held_per_manager)
+        self._most_connections = self._descriptors_allow()
         self._user_timers: dict[int, Timer] = {}
-        self._ready: deque[Lifecycle] = deque()
-        self._soon: deque[tuple[Callable[..., object], tuple[object, ...]]] = deque()
-        self._ended: deque[Lifecycle | DatagramConnection] = deque()
         self._next_id = 0
         self._in_turn = False
-        self.gathering = False
-        self.gathered: list[Lifecycle] = []
         self._raise: BaseException | None = None
         self._closing: Closing | None = None
         self._closed = False
         self._forked = False
         self._stopped = False
         if self.wire.wake_fd >= 0:
-            self._table[self.wire.wake_fd] = _Waker(self.wire)
+            self.scheduler.table[self.wire.wake_fd] = _Waker(self.wire)
         _managers.add(self)
 
     # Listening and connecting.
@@ -200,6 +190,7 @@ class Manager:
                 raise
             endpoint = self.wire.listen(Address("0.0.0.0", address.port, 4), backlog or limits.backlog, False)
         self._next_id += 1
+        self._most_connections = self._descriptors_allow()
         listener = Listener(
             self,
             self._next_id,
@@ -250,7 +241,7 @@ class Manager:
         limits = limits if limits is not None else self.limits
         if self.is_full:
             raise Misuse(
-                f"{len(self.connections)} connections are open, the limit is {self.limits.max_connections}"
+                f"{len(self.connections)} connections are open, the limit is {self._most_connections}"
             )
         if target.transport == "udp":
             return self._datagrams(target, handler, True, limits, origin, user)
@@ -373,8 +364,15 @@ class Manager:
 
     @property
     def is_full(self) -> bool:
-        """Whether `Limits.max_connections` are open."""
-        return len(self.connections) >= self.limits.max_connections
+        """Whether `Limits.max_connections` are open, or as many as there are descriptors for."""
+        return len(self.connections) >= self._most_connections
+
+    def _descriptors_allow(self) -> int:
+        limits, allowed = self.limits, self.wire.descriptor_limit()
+        if allowed is None:
+            return limits.max_connections
+        reserved = min(limits.reserved_descriptors, allowed // 4)
+        return min(limits.max_connections, allowed - reserved)
 
     # Calls for later.
 
@@ -387,7 +385,7 @@ class Manager:
         """
         if self._forked:
             raise Misuse(_FORKED)
-        self._soon.append((call, arguments))
+        self.scheduler.soon.append((call, arguments))
         if threading.get_ident() != self._owner:
             self.wire.wake()
         elif not self._in_turn:
@@ -411,7 +409,7 @@ class Manager:
             del self._user_timers[entry]
             self.ledger.strike(entry)
 
-        timer = Timer(when, lambda: self._guarded(call, *arguments), release)
+        timer = Timer(when, lambda: self.guarded(call, *arguments), release)
         self._user_timers[entry] = timer
         self.schedule(timer, when)
         return timer
@@ -500,40 +498,13 @@ class Manager:
         self.begin_close(0.0 if hurry else within)
 
     def _turn(self, events: list[tuple[int, int]], now: float) -> None:
-        self.now = now
+        scheduler = self.scheduler
         self._in_turn = True
         try:
-            table = self._table
-            # All are read before any is answered: a peer that is woken by its answer finds the others coming,
-            # where one that is woken for each costs both sides a wake-up apiece.
-            self.gathering = len(events) > 1
-            for fd, mask in events:
-                watcher = table.get(fd)
-                if watcher is not None:
-                    try:
-                        watcher.on_io(mask, now)
-                    except Exception as error:  # noqa: BLE001 - a defect ends what it struck, not the loop
-                        self._defect(watcher, error)
-            if self.gathering:
-                self._send_what_gathered(now)
-            timers = self._timers
-            if timers.earliest() <= now:
-                self._wake_sleepers(now)
-            if self._soon:
-                self._call_what_waits()
-            ready = self._ready
-            for _ in range(len(ready)):
-                connection = ready.popleft()
-                connection.on_ready_list = False
-                try:
-                    connection.on_ready(now)
-                except Exception as error:  # noqa: BLE001 - as above
-                    self._defect(connection, error)
-            ended = self._ended
-            for _ in range(len(ended)):
-                ended.popleft().deliver_closed()
-            if self._closing is not None and not self.connections and not ended and not self._soon:
-                self._finish()
+            scheduler.turn(events, now)
+            if self._closing is not None and not self.connections:
+                if not scheduler.ended and not scheduler.soon:
+                    self._finish()
         finally:
             self._in_turn = False
             if self._host is not None:
@@ -542,31 +513,8 @@ class Manager:
             failure, self._raise = self._raise, None
             raise failure
 
-    def _send_what_gathered(self, now: float) -> None:
-        self.gathering = False
-        gathered, self.gathered = self.gathered, []
-        for connection in gathered:
-            try:
-                connection.after_events(now)
-            except Exception as error:  # noqa: BLE001 - as in _turn
-                self._defect(connection, error)
-
-    def _wake_sleepers(self, now: float) -> None:
-        due = []
-        while (sleeper := self._timers.due(now)) is not None:
-            due.append(sleeper)
-        for sleeper in due:
-            try:
-                sleeper.on_timer(now)
-            except Exception as error:  # noqa: BLE001 - as in _turn
-                self._defect(sleeper, error)
-
-    def _call_what_waits(self) -> None:
-        for _ in range(len(self._soon)):
-            call, arguments = self._soon.popleft()
-            self._guarded(call, *arguments)
-
-    def _guarded(self, call: Callable[..., object], *arguments: object) -> None:
+    def guarded(self, call: Callable[..., object], *arguments: object) -> None:
+        """For the scheduler: a call whose failure ends nothing."""
         try:
             call(*arguments)
         except Exception:
@@ -575,7 +523,8 @@ class Manager:
             self.raise_later(error)
             log.exception("a function called later failed: %r", call)
 
-    def _defect(self, where: object, error: Exception) -> None:
+    def defect(self, where: object, error: Exception) -> None:
+        """For the scheduler: a defect ends what it struck, not the loop."""
         if isinstance(where, Attempt):
             where = where.connection
         if isinstance(where, Connection):
@@ -587,9 +536,9 @@ class Manager:
 
     def wait_time(self, within: float | None) -> float | None:
         """How long the next `poll(within)` may wait: 0 when there is something to do, None for ever."""
-        if self._ready or self._soon or self._ended or (self._closing is not None and not self.connections):
+        if self.scheduler.busy() or (self._closing is not None and not self.connections):
             return 0
-        earliest = self._timers.earliest()
+        earliest = self.scheduler.timers.earliest()
         if earliest == NEVER:
             return within
         wait = earliest - self.wire.now()
@@ -639,7 +588,7 @@ class Manager:
     def _finish(self) -> None:
         closing = self._closing
         if closing is not None and not closing.done:
-            self._timers = Timers()
+            self.scheduler.forget_all()
             closing.finish()
             self._closed = True
             self.wire.close()
@@ -675,7 +624,7 @@ class Manager:
 
     def watch(self, fd: int, watcher: Watcher, interest: int) -> None:
         """Send the poller's hints for `fd` to `watcher`."""
-        self._table[fd] = watcher
+        self.scheduler.table[fd] = watcher
         if interest:
             self.wire.register(fd, interest)
 
@@ -686,22 +635,23 @@ class Manager:
         elif old:
             self.wire.modify(fd, new)
         else:
-            self._table[fd] = watcher
+            self.scheduler.table[fd] = watcher
             self.wire.register(fd, new)
 
     def unwatch(self, fd: int, interest: int) -> None:
         """Before the descriptor is closed."""
-        if self._table.pop(fd, None) is not None and interest:
+        if self.scheduler.table.pop(fd, None) is not None and interest:
             self.wire.unregister(fd)
+        self.scheduler.forget(fd)
 
     def schedule(self, sleeper: Sleeper, when: float) -> None:
         """Wake `sleeper` at `when`, or earlier."""
-        if self._timers.schedule(sleeper, when) and not self._in_turn:
+        if self.scheduler.timers.schedule(sleeper, when) and not self._in_turn:
             self._tell_host()
 
     def stand_ready(self, connection: Lifecycle) -> None:
         """The connection holds what no socket will announce."""
-        self._ready.append(connection)
+        self.scheduler.queue.append(connection)
         if not self._in_turn:
             self._tell_host()
 
@@ -709,10 +659,10 @@ class Manager:
         """The connection has ended; its handler is told in this turn, or the next."""
         if self.connections.pop(connection.id, None) is None:
             return
-        self._ended.append(connection)
+        self.scheduler.ended.append(connection)
         if self._closing is not None and connection.reason is not None:
             self._closing.ended(connection.id, connection.remote, connection.reason)
-        if len(self.connections) == self.limits.max_connections - 1:
+        if len(self.connections) == self._most_connections - 1:
             for listener in self.listeners.values():
                 listener.look_again()
         if not self._in_turn:
@@ -728,10 +678,9 @@ class Manager:
             self._raise = error
 
     def refresh(self) -> float:
-        """The present: outside a turn the clock is read anew."""
-        if not self._in_turn:
-            self.now = self.wire.now()
-        return self.now
+        """The present, read anew from the clock: deadlines start here, however long the turn has taken."""
+        self.now = now = self.wire.now()
+        return now
 
     def resolver(self) -> tuple[ResolverConfig, Hosts]:
         """How names are looked up."""
@@ -801,7 +750,7 @@ class Manager:
         if self._host is None or self._closed:
             return
         busy = self.wait_time(None) == 0
-        self._host.wake_at(self.wire.now() if busy else self._timers.earliest())
+        self._host.wake_at(self.wire.now() if busy else self.scheduler.timers.earliest())
 
 
 def _check_resolver(resolver: object) -> None:

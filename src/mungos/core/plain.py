@@ -84,6 +84,11 @@ class PlainProtocol:
         """Whether the handler has not had everything yet."""
         return bool(self._events)
 
+    @property
+    def held(self) -> int:
+        """Bytes received that the handler has not had."""
+        return self._undelivered
+
     def send(self, parts: tuple[Buffer, ...], waiting: int) -> bool:
         """Queue bytes. False above `send_high`; Misuse above `send_hard`, and then nothing is taken.
 

@@ -24,6 +24,9 @@ __all__ = ["Securing", "Session", "open_session", "server_session"]
 
 log = logging.getLogger("mungos.connection")
 
+_JOIN = 64 * 1024  # bytes
+_MOST_PARTS = 4096
+
 
 class Session(NamedTuple):
     """A TLS session that has not begun: what a connection is made with that is to be secured.
@@ -74,6 +77,7 @@ class Securing:
         "_entry",
         "_eof",
         "_held",
+        "_next",
         "_out",
         "_told",
         "engine",
@@ -85,6 +89,7 @@ class Securing:
         self.engine = session.engine
         self._connection = connection
         self._held = b""
+        self._next: tls.Event | None = None  # seen while data was put together
         self._early: list[Buffer] = []  # 0-RTT data, until it is sure that they are no replay
         self._early_allowed = session.early
         self._eof = False
@@ -174,7 +179,11 @@ class Securing:
         """Move the engine's next event on. False when nothing more can happen without the wire."""
         connection, engine = self._connection, self.engine
         try:
-            event = engine.next_event()
+            event = self._next
+            if event is None:
+                event = engine.next_event()
+            else:
+                self._next = None
             if event is None:
                 if self._held:
                     taken = engine.receive(self._held, now)
@@ -185,6 +194,8 @@ class Securing:
                         return True
                 if self._told or engine.read_side is not tls.ReadSide.TRUNCATED:
                     return False
+            elif type(event) is tls.Data and engine.unread and type(connection.protocol) is not PlainProtocol:
+                event = self._join(event)
         except BaseException as error:  # noqa: BLE001 - as everywhere here
             self.failed(error)
             return False
@@ -222,6 +233,19 @@ class Securing:
             self.leaving = True
             self._connection.writing_ended()
         self._connection.peer_ended(False, now)
+
+    def _join(self, first: tls.Data) -> tls.Data:
+        """All data that were decrypted, as one, up to a bound: a protocol looks at what it has once, and not
+        once for each byte that came in a record of its own."""
+        parts, size = [first.data], len(first.data)
+        while size < _JOIN and len(parts) < _MOST_PARTS:
+            event = self.engine.next_event()
+            if type(event) is not tls.Data:
+                self._next = event
+                break
+            parts.append(event.data)
+            size += len(event.data)
+        return tls.Data(b"".join(parts)) if len(parts) > 1 else first
 
     def take(self, limit: int) -> list[Buffer]:
         """Ciphertext to send; plaintext is taken from the protocol as the engine has room for it."""

@@ -8,6 +8,7 @@ import os
 from typing import TYPE_CHECKING
 
 from mungos.core.events import Opened, Writable
+from mungos.core.holdings import LEAST_COUNTED
 from mungos.core.lifecycle import Lifecycle, not_connected
 from mungos.core.plain import PlainProtocol
 from mungos.core.reasons import CloseKind, CloseReason
@@ -31,6 +32,8 @@ _OPENED = Opened()
 _WRITABLE = Writable()
 _CHUNK = 256 * 1024
 _JOIN = 64 * 1024
+_LOOK = 4  # events between two looks at the clock
+_LONG = 0.1  # seconds of a handler after which deadlines are worth setting right
 _RESETS = (ConnectionResetError, BrokenPipeError, ConnectionAbortedError)
 _TRUNCATED = "the stream ended without close_notify: what came may not be all (RFC 8446 section 6.1)"
 
@@ -55,13 +58,14 @@ class Stream(Lifecycle):
                 self._set_phase(_SECURING)
                 self._begin_securing(self._secure, b"")
             else:
-                self._open(self.manager.now)
-                self._pump(self.manager.now)
+                now = self.manager.refresh()
+                self._open(now)
+                self._pump(now)
         except BaseException as error:  # noqa: BLE001 - no event might ever come by here again
             self.fail(error, "it can't begin")
 
     def _begin_securing(self, secure: Securing, early: bytes) -> None:
-        now = self.manager.now
+        now = self.manager.refresh()
         secure.begin(early, now)
         if self._transport_ended:
             secure.transport_ended(now)
@@ -71,14 +75,25 @@ class Stream(Lifecycle):
     def _open(self, now: float) -> None:
         if self.phase is not _OPEN:
             self._set_phase(_OPEN)
-        if self._limits.idle_within is not None:
-            self._idle_at = now + self._limits.idle_within
-            self._idle_mark = self.bytes_sent
-            self.manager.schedule(self, self._idle_at)
+        self._watch_idleness(now)
         protocol = self.protocol
         protocol.start(now)
         self._update_interest()
         self._call(_OPENED)
+
+    def _watch_idleness(self, now: float) -> None:
+        """A connection that speaks a protocol has that one's deadlines; one that speaks none has this."""
+        limits = self._limits
+        within = limits.idle_within
+        if within is None and self._listener is not None:
+            within = limits.idle_accepted
+        if within is None or type(self.protocol) is not PlainProtocol:
+            self._idle_at = NEVER
+            return
+        self._idle_within = within
+        self._idle_at = now + within
+        self._idle_mark = self.bytes_sent
+        self.manager.schedule(self, self._idle_at)
 
     def on_io(self, mask: int, now: float) -> None:
         """The poller's hint: look."""
@@ -92,28 +107,32 @@ class Stream(Lifecycle):
             self._read(now)
 
     def on_ready(self, now: float) -> None:
-        """It stood on the ready list: events, plaintext or output are waiting."""
+        """It stood in the queue: events, plaintext or output are waiting."""
         if self._recv is not not_connected:
             self._pump(now)
 
     def on_timer(self, now: float) -> None:
         """Its entry in the heap came up: act on what is due, and sleep again."""
+        if mask := self.manager.scheduler.hints.pop(self._fd, 0):
+            # What arrived before the deadline, and the turn's budget did not reach.
+            self.on_io(mask, self.manager.now)
         if self.phase is _CLOSED:
             return
-        if self._deadline <= now:
+        judged, now = now, self.manager.now
+        if self._deadline <= judged:
             self.overdue()
         elif self._opening is not None:
-            if self._opening.deadline <= now:
+            if self._opening.deadline <= judged:
                 self._opening.on_timer(now)
-        elif self._rate_at <= now:
+        elif self._rate_at <= judged:
             self._check_rate(now)
-        elif self._idle_at <= now:
+        elif self._idle_at <= judged:
             self._check_idle(now)
         else:
             protocol, secure = self.protocol, self._secure
             if secure is not None:
-                secure.expire(now)
-            if self.phase is not _SECURING and protocol.deadline is not None and protocol.deadline <= now:
+                secure.expire(judged)
+            if self.phase is not _SECURING and protocol.deadline is not None and protocol.deadline <= judged:
                 protocol.expire(now)
             if self._recv is not not_connected:
                 self._pump(now)
@@ -134,11 +153,12 @@ class Stream(Lifecycle):
 
     def _check_idle(self, now: float) -> None:
         self._idle_at = NEVER
-        within = self._limits.idle_within
-        if self.phase is not _OPEN or within is None:
+        within = self._idle_within
+        if self.phase is not _OPEN or type(self.protocol) is not PlainProtocol:
             return
-        if self.bytes_sent != self._idle_mark:
-            # What is received moves the deadline at once; what is sent is only looked at here.
+        if self.bytes_sent != self._idle_mark or self._paused:
+            # What is received moves the deadline at once; what is sent is only looked at here. And whom we do
+            # not read can't be blamed for silence.
             self._idle_mark = self.bytes_sent
             self._idle_at = now + within
             return
@@ -176,7 +196,7 @@ class Stream(Lifecycle):
         if count:
             self.bytes_received += count
             if self._idle_at is not NEVER:
-                self._idle_at = now + (self._limits.idle_within or NEVER)
+                self._idle_at = now + self._idle_within
             data = manager.view[:count]
             if self._secure is not None:
                 self._secure.receive(data, now)
@@ -232,7 +252,13 @@ class Stream(Lifecycle):
                 pass
             self._after(now)
             return
-        budget = self._limits.events_per_turn
+        scheduler = self.manager.scheduler
+        limits = self._limits
+        left = limits.events_per_turn
+        if scheduler.crowded:
+            share = limits.events_per_share * scheduler.shares
+            left = share if share < left else left
+        look = step = _LOOK if left > _LOOK else left
         handler = self._handler
         face = self._face
         next_event = self.protocol.next_event
@@ -247,10 +273,7 @@ class Stream(Lifecycle):
                 elif type(event) is Failed:
                     self.protocol_failed(event)
                     break
-                elif event is MORE:
-                    self._stand_ready()
-                    break
-                else:
+                elif event is not MORE:
                     handler(face, event)
                 if self._interrupt:
                     self._interrupt = False
@@ -261,10 +284,15 @@ class Stream(Lifecycle):
                     handler = self._handler
                     face = self._face
                     next_event = self.protocol.next_event
-                budget -= 1
-                if budget <= 0:
-                    self._stand_ready()
-                    break
+                look -= 1
+                if look <= 0:
+                    left -= step
+                    if left <= 0 or scheduler.clock() >= scheduler.until:
+                        if left <= 0:
+                            scheduler.slow.add(self._fd)
+                        self._stand_ready()
+                        break
+                    look = step = _LOOK if left > _LOOK else left
         except Exception as error:  # noqa: BLE001 - whatever a handler raises ends its own connection only
             self.handler_failed(error)
             return
@@ -274,11 +302,20 @@ class Stream(Lifecycle):
             return
         finally:
             self._pumping = False
-        manager = self.manager
-        if manager.gathering:
-            manager.gathered.append(self)
+        self.manager.now = later = scheduler.clock()
+        if later - now > _LONG:
+            self._postpone(later - now)
+        if scheduler.gathering:
+            scheduler.gathered.append(self)
         else:
-            self._after(now)
+            self._after(later)
+
+    def _postpone(self, seconds: float) -> None:
+        """Our handlers took so long, and the peer could do nothing about it: what the protocol armed
+        meanwhile it counted from before them."""
+        protocol = self.protocol
+        if protocol.deadline is not None:
+            protocol.deadline += seconds
 
     def after_events(self, now: float) -> None:
         """What `_pump` put off."""
@@ -295,6 +332,8 @@ class Stream(Lifecycle):
             # What the protocol or the engine did not take waits here: no more may come from the wire.
             self._update_interest()
             self._reschedule(now)
+            if self._counted or self._out or self.bytes_received >= self._count_at:
+                self._count()
             return
         if self._out:
             self._flush(now)
@@ -324,6 +363,16 @@ class Stream(Lifecycle):
             deadline = protocol.deadline
             if deadline < self.timer_at and self.phase is not _CLOSED:
                 self.manager.schedule(self, deadline)
+        if self._counted or self._out or self.bytes_received >= self._count_at:
+            self._count()
+
+    def _count(self) -> None:
+        """Enter what it holds in the manager's sum."""
+        if self.phase is not _CLOSED:
+            self._count_at = self.bytes_received + LEAST_COUNTED
+            held = self.unsent + self.unread + getattr(self.protocol, "held", 0)
+            if held >= LEAST_COUNTED or self._counted:
+                self._counted = self.manager.holdings.enter(self, held)
 
     def _flush(self, now: float) -> None:
         """Send what is queued, at most `bytes_per_turn`, as far as the wire takes it."""
@@ -334,6 +383,7 @@ class Stream(Lifecycle):
         if before >= self._limits.send_low:
             self._stalled = True
         budget = self._limits.bytes_per_turn
+        scheduler = self.manager.scheduler
         while self.phase is not _CLOSED:
             if not out:
                 if secure is not None:
@@ -383,7 +433,8 @@ class Stream(Lifecycle):
                 return
             self.bytes_sent += sent
             budget -= sent
-            if budget <= 0:
+            if budget <= 0 or (sent >= _CHUNK and scheduler.clock() >= scheduler.until):
+                budget = 0
                 break
         if out or self._interest & WRITABLE:
             self._update_interest()

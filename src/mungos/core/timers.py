@@ -53,10 +53,20 @@ class Timers:
             heapq.heappop(heap)
         return NEVER
 
-    def due(self, now: float) -> Sleeper | None:
-        """Remove and return one sleeper whose instant has come, or None."""
+    @property
+    def newest(self) -> int:
+        """The number of the last entry so far, for `due`."""
+        return self._sequence
+
+    def due(self, now: float, newest: int | None = None) -> Sleeper | None:
+        """Remove and return one sleeper whose instant has come, or None.
+
+        Args:
+            now: the present.
+            newest: entries made after this one wait: who is woken may ask to be woken at once, for ever.
+        """
         heap = self._heap
-        while heap and heap[0][0] <= now:
+        while heap and heap[0][0] <= now and (newest is None or heap[0][1] <= newest):
             when, _, sleeper = heapq.heappop(heap)
             if sleeper.timer_at == when:
                 sleeper.timer_at = NEVER

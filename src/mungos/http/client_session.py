@@ -637,6 +637,11 @@ class ClientSession(Outgoing):
         self._read = _NOTHING
         self._drop_output()
 
+    @property
+    def held(self) -> int:
+        """Bytes received that were not handed out."""
+        return len(self._buffer) - self._at
+
     def leftover(self) -> bytes:
         """Bytes received behind the response that left HTTP; they are handed out once."""
         rest = bytes(self._buffer[self._at :])

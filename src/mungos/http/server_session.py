@@ -712,6 +712,11 @@ class ServerSession(Outgoing):
         return rest
 
     @property
+    def held(self) -> int:
+        """Bytes received that were not handed out."""
+        return len(self._buffer) - self._at
+
+    @property
     def response_started(self) -> bool:
         """Whether the current request's final response has begun."""
         return self._write in (_W_BODY, _W_NEXT)

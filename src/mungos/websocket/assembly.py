@@ -32,6 +32,11 @@ class Assembly:
         self._max_fragments = max_fragments
         self.drop()
 
+    @property
+    def size(self) -> int:
+        """Bytes of the message under way that have come."""
+        return len(self._data)
+
     def drop(self) -> None:
         """Forget the message under way."""
         self.kind = 0

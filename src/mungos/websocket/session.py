@@ -178,6 +178,11 @@ class Session(Outgoing):
     # The contract.
 
     @property
+    def held(self) -> int:
+        """Bytes received that were not handed out, those of the message under way among them."""
+        return len(self._buffer) - self._start + self._message.size
+
+    @property
     def state(self) -> State:
         """What the session waits for."""
         return self._state

@@ -172,6 +172,12 @@ class Wire(Contract):
     def fileno(self) -> int:
         """A descriptor that is readable when `wait(0)` would return something; for a host's poller."""
 
+    def descriptor_limit(self) -> int | None:
+        """How many descriptors the process may have open now; None where nothing bounds them."""
+
+    def is_own(self, host: str) -> bool:
+        """Whether the IP literal `host` is an address of this machine."""
+
     def strays(self) -> list[str]:
         """Descriptors of this wire that are still open in the process: the cross-check of the census."""
 

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import io
 import os
+import resource
 import socket
 import stat
 import struct
@@ -28,6 +29,7 @@ _SOCK_EXTENDED_ERR = struct.Struct("@IBBBBII")  # linux/errqueue.h, the kernel's
 _MSG_ERRQUEUE: int = getattr(socket, "MSG_ERRQUEUE", 0)
 _IOV_MAX = 512
 _REMEMBERED = 4096
+_MOST_HOSTS = 256  # remembered, as own or not
 
 
 def _address(family: int, name: object) -> Address:
@@ -255,6 +257,7 @@ class KernelWire:
         self._holders: dict[int, _Holder] = {}
         self._inodes: dict[int, str] = {}
         self._dropped: deque[int] = deque()
+        self._own: dict[str, bool] = {}
         self.wake_fd = self._wake_read
         self.register = self._poller.register
         self.modify = self._poller.modify
@@ -277,6 +280,19 @@ class KernelWire:
         self._dropped.append(os.fstat(holder.fd).st_ino)
         if len(self._dropped) > _REMEMBERED:
             self._inodes.pop(self._dropped.popleft(), None)
+
+    def descriptor_limit(self) -> int | None:
+        soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        return None if soft == resource.RLIM_INFINITY else soft
+
+    def is_own(self, host: str) -> bool:
+        own = self._own.get(host)
+        if own is None:
+            own = _is_own(host)
+            if len(self._own) >= _MOST_HOSTS:
+                self._own.clear()
+            self._own[host] = own
+        return own
 
     def strays(self) -> list[str]:
         found = []
@@ -399,6 +415,18 @@ class KernelWire:
             self._poller.close()
             for file in self._wake_files:
                 file.close()
+
+
+def _is_own(host: str) -> bool:
+    # Connecting sends nothing: the kernel chooses the address to send from, and to itself that is the same.
+    address = Address(host, 9, 6 if ":" in host else 4)
+    try:
+        family, name = _sockaddr(address)
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect(name)
+            return _address(family, probe.getsockname()).host == host
+    except OSError:
+        return False
 
 
 def _wake_pair() -> tuple[int, int]:

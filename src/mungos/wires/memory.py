@@ -31,6 +31,7 @@ class MemoryNetwork:
 
     Attributes:
         descriptors_left: how many endpoints may still be made; None for no limit.
+        descriptor_limit: how many the wires say that there may be; None for no limit.
         silent_hosts: hosts that never answer a connection attempt.
         unreachable_hosts: hosts to which there is no route.
     """
@@ -39,6 +40,7 @@ class MemoryNetwork:
         self.clock = clock if clock is not None else ManualClock()
         self.capacity = capacity
         self.descriptors_left: int | None = None
+        self.descriptor_limit: int | None = None
         self.silent_hosts: set[str] = set()
         self.unreachable_hosts: set[str] = set()
         self._random = random.Random(seed)  # noqa: S311 - repeatable on purpose, for tests only
@@ -494,6 +496,12 @@ class MemoryWire:
 
     def fileno(self) -> int:
         return -1
+
+    def descriptor_limit(self) -> int | None:
+        return self.network.descriptor_limit
+
+    def is_own(self, host: str) -> bool:
+        return host in {"127.0.0.1", "::1"}
 
     def strays(self) -> list[str]:
         return [
