@@ -180,3 +180,25 @@ def test_junk_after_records_counts_as_ready(junk: bytes, data: st.DataObject) ->
     held.append(b"more")
     assert held.at_foreign
     assert held.next() == b"more"
+
+
+@pytest.mark.parametrize(
+    ("extension", "words"),
+    [
+        ((16, b"\x00\x03\x03h2"), "a protocol's name of 3 bytes, 2 bytes left"),
+        ((16, b"\x00\x01\x01"), "a protocol's name of 1 bytes, 0 bytes left"),
+        ((43, b"\x03\x03\x04\x03"), "3 bytes are no list of versions"),
+    ],
+)
+def test_lists_that_do_not_fit_their_lengths(extension: tuple[int, bytes], words: str) -> None:
+    with pytest.raises(Malformed, match=words):
+        parse_client_hello(by_hand(extension))
+
+
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_an_extension_that_ends_behind_the_others(size: int) -> None:
+    hello = by_hand((99, b""), (99, b"abcd"))
+    # The block's own length is right: the last extension says that it is longer, or has no room for a length.
+    whole = hello[:45] + (4 + size).to_bytes(2, "big") + hello[47 : 51 + size]
+    with pytest.raises(Malformed, match=f"an extension of which {size} bytes are there"):
+        parse_client_hello(whole)

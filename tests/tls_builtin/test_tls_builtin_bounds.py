@@ -8,13 +8,16 @@ from mungos.tls.alerts import AlertDescription as Alert
 from mungos.tls.bounds import MAX_CLIENT_HELLO, MAX_FRAGMENTS
 from mungos.tls.config import ClientConfig, Credential, ServerConfig
 from mungos.tls.engines.builtin import client, offer
+from mungos.tls.engines.builtin.faults import DecodeError
 from mungos.tls.engines.builtin.messages import Certificate, CertificateEntry, ClientHello
 from mungos.tls.engines.builtin.messages.authentication import MAX_CERTIFICATES
+from mungos.tls.engines.builtin.messages.extensions import parse_alpn, parse_offered_psks
 from mungos.tls.engines.builtin.messages.registry import HandshakeType, frame
+from mungos.tls.engines.builtin.messages.stapling import staple_asked
 from mungos.tls.engines.builtin.reading import MAX_EVENTS, MAX_HANDSHAKE_MESSAGE
 from mungos.tls.engines.builtin.records import ContentType, plain_record
 from mungos.x509 import PathTooHard
-from tests.tls.hellos import calls
+from tests.tls.hellos import calls, listed
 from tests.tls_builtin.conftest import Authority
 from tests.tls_builtin.ends import End, factory, meet, records
 
@@ -161,3 +164,37 @@ def test_no_list_of_a_peer_is_searched(
     )
     assert one.established
     assert other.established
+
+
+@pytest.mark.parametrize(
+    ("identities", "binders", "words"),
+    [
+        (b"\0\0aaaaa", b"\x20" + bytes(32), "an identity of 0 bytes"),
+        (b"\0\4abc\0\0\0\0", b"\x20" + bytes(32), "an identity of 4 bytes, 7 are there"),
+        (b"\0\1a\0\0\0\0\0", b"\x20" + bytes(32), "an identity of 0 bytes"),
+        (b"\0\1a\0\0\0\0", b"\x1f" + bytes(32), "a binder of 31 bytes"),
+        (b"\0\1a\0\0\0\0", b"\x21" + bytes(32), "a binder of 33 bytes, 32 are there"),
+    ],
+)
+def test_offered_keys_that_do_not_fit_their_lengths(identities: bytes, binders: bytes, words: str) -> None:
+    with pytest.raises(DecodeError, match=words):
+        parse_offered_psks(listed(identities) + listed(binders))
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"\0\3\3h2", "a name of 3 bytes, 2 are there"),
+        (b"\0\2\0\0", "a name of 0 bytes"),
+        (b"\0\3\1h", "no list"),
+    ],
+)
+def test_protocols_that_do_not_fit_their_lengths(body: bytes, words: str) -> None:
+    with pytest.raises(DecodeError, match=words):
+        parse_alpn(body)
+
+
+@pytest.mark.parametrize("responders", [b"\0", b"\0\0", b"\0\2a"])
+def test_responders_that_do_not_fit_their_lengths(responders: bytes) -> None:
+    with pytest.raises(DecodeError, match="responder_id_list"):
+        staple_asked(b"\1" + listed(responders) + b"\0\0")
