@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from mungos import Connection, Listener, Phase
+from mungos import AccessList, Connection, Listener, Phase
 from mungos.core import Manager
 from mungos.core.plain import PlainProtocol
 from mungos.protocol import Protocol
@@ -97,6 +97,25 @@ def test_a_protocol_that_can_t_be_made_hangs_nobody(world: World, why: str) -> N
     report = manager.close(1.0)
     assert report.ok
     no_residue(manager)
+
+
+def test_an_access_list_that_fails_denies_and_hangs_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager, notes = world.manager(), Notes()
+    listener = manager.listen("tcp://127.0.0.1:0", notes, access=AccessList("+127.0.0.0/8"))
+    assert isinstance(listener, Listener)
+
+    def fails(_list: AccessList, _address: str) -> bool:
+        raise Planted("here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(AccessList, "allows", fails)
+        peer = world.connect(str(listener.url))
+        world.run(lambda: peer.reset or peer.ended)
+    assert (listener.denied, listener.accepted, listener.open_connections) == (1, 0, 0)
+    world.connect(str(listener.url))
+    world.run(lambda: bool(notes.of("Opened")))
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])

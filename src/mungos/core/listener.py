@@ -181,15 +181,27 @@ class Listener:
             if endpoint is None:
                 return
             self._pause = 0.0
-            if self._access is not None and endpoint.remote.family:
-                if not self._access.allows(endpoint.remote.host):
-                    self.denied += 1
-                    log.info("%s denied %s by its access list", self, endpoint.remote)
-                    endpoint.reset()
-                    continue
+            if self._access is not None and endpoint.remote.family and not self._admits(endpoint):
+                continue
             self._welcome(endpoint)
             if self.phase is Phase.CLOSED or self.manager.refresh() >= self.manager.scheduler.until:
                 return
+
+    def _admits(self, endpoint: StreamEndpoint) -> bool:
+        """Whether the access list lets the peer in; else it is reset. What it can't judge, it denies."""
+        access, trouble = self._access, None
+        try:
+            if access is None or access.allows(endpoint.remote.host):
+                return True
+        except Exception as error:  # noqa: BLE001 - as in _welcome
+            trouble = error
+        self.denied += 1
+        endpoint.reset()
+        if trouble is None:
+            log.info("%s denied %s by its access list", self, endpoint.remote)
+        else:
+            log.error("%s denied %s: its access list failed", self, endpoint.remote, exc_info=trouble)
+        return False
 
     def _welcome(self, endpoint: StreamEndpoint) -> None:
         """Make a connection of what was accepted. Whatever fails here ends it, and nothing else."""

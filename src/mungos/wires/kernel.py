@@ -164,12 +164,12 @@ class KernelListener(_Holder):
             sock, name = listener.accept()
         except (BlockingIOError, ConnectionAbortedError):
             return None
-        sock.setblocking(False)
-        if sock.family != socket.AF_UNIX:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         try:
+            sock.setblocking(False)
+            if sock.family != socket.AF_UNIX:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return KernelStream(self._wire, sock, _address(sock.family, name))
-        except OSError:
+        except BaseException:
             sock.close()
             raise
 
