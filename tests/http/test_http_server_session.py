@@ -822,6 +822,22 @@ def test_a_body_that_is_not_wanted_is_skipped_within_bounded_pulls() -> None:
     assert isinstance(server.session.next_event(), Request)
 
 
+def test_a_window_that_the_application_ended_late_is_not_the_clients() -> None:
+    session = ServerSession()
+    session.start(0.0)
+    session.receive(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 99\r\n\r\n", 0.0)
+    assert isinstance(session.next_event(), Request)
+    assert session.next_event() is None
+    session.receive(b"a", 1.0)  # and nobody pulls for 29 seconds and longer
+    session.expire(31.0)
+    assert isinstance(session.next_event(), Data)
+    assert session.next_event() is None
+    session.expire(61.0)
+    assert session.next_event() is None
+    session.expire(91.0)
+    assert isinstance(session.next_event(), Failed)
+
+
 def test_one_pull_puts_a_bounded_number_of_chunks_together() -> None:
     session = ServerSession()
     session.start(0.0)
