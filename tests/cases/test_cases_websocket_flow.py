@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mungos import CloseKind, websocket
+from mungos import CloseKind, Limits, websocket
 from mungos.errors import Broken, Closed, Misuse, TimedOut
 from mungos.websocket import CloseStatus
 from tests.cases.web import HANDSHAKE, SLOW, Web, big_frame
@@ -362,7 +362,9 @@ def test_a_flood_of_tiny_fragments_waits_for_its_turns(web: Web) -> None:
     """What one peer sends in fragments of a byte is gone through over many turns, and another's message comes
     between them."""
     server = web.watch(Message=echo)
-    listener = web.serve_sockets(server, max_fragments=100_000)
+    listener = web.serve_sockets(
+        server, max_fragments=100_000, limits=Limits(events_per_turn=4, events_per_share=2)
+    )
     flooding = web.open_peer(listener, server)
     other = web.open_peer(listener, server)
     count = 8000
