@@ -189,7 +189,6 @@ class Scheduler:
     def _serve_queue(self, until: float) -> None:
         """A share for each in the queue, as far as the budget goes; the others stay."""
         manager, clock, queue, half = self._manager, self.clock, self.queue, self._half
-        self.shares = _SECOND_LANE
         for _ in range(len(queue)):
             before = manager.now
             if before >= until:
@@ -200,8 +199,11 @@ class Scheduler:
                 before + half
             )  # of one share: cut by the turn's end, the same ones would be, each time
             if isinstance(entry, int):
+                # Whom the first lane had no time for is not made to wait longer than for the others' firsts.
+                self.shares = _SECOND_LANE if entry in self.slow else 1
                 self._serve_hint(entry)
                 continue
+            self.shares = _SECOND_LANE
             entry.on_ready_list = False
             try:
                 entry.on_ready(before)
