@@ -17,7 +17,7 @@ from mungos.core.reasons import CloseKind, CloseReason
 from mungos.core.securing import Securing, Session
 from mungos.core.states import PHASES, Phase, ReadSide, WriteSide, step
 from mungos.core.timers import NEVER
-from mungos.errors import Misuse
+from mungos.errors import Misuse, TimedOut
 from mungos.protocol import Buffer, Protocol
 from mungos.url import URL
 from mungos.wires.contract import READABLE, WRITABLE, Address, StreamEndpoint
@@ -36,7 +36,7 @@ Handler = Callable[..., None]
 log = logging.getLogger("mungos.connection")
 
 _RESOLVING, _CONNECTING, _SECURING = Phase.RESOLVING, Phase.CONNECTING, Phase.SECURING
-_CLOSED = Phase.CLOSED
+_OPEN, _CLOSED = Phase.OPEN, Phase.CLOSED
 
 
 def not_connected(_buffer: Buffer) -> int:
@@ -422,6 +422,43 @@ class Lifecycle(ABC):
                 when = min(when, due)
         if when < self.timer_at:
             self.manager.schedule(self, max(when, now))
+
+    def _watch_idleness(self, now: float) -> None:
+        """A connection that speaks a protocol has that one's deadlines; one that speaks none has this."""
+        limits = self._limits
+        within = limits.idle_within
+        if within is None and self._listener is not None:
+            within = limits.idle_accepted
+        if within is None or type(self.protocol) is not PlainProtocol:
+            self._idle_at = NEVER
+            return
+        self._idle_within = within
+        self._idle_at = now + within
+        self._idle_mark = self.bytes_sent
+        self.manager.schedule(self, self._idle_at)
+
+    def _check_idle(self, now: float) -> None:
+        self._idle_at = NEVER
+        within = self._idle_within
+        if self.phase is not _OPEN or type(self.protocol) is not PlainProtocol:
+            return
+        if self.bytes_sent != self._idle_mark or self._paused:
+            # What is received moves the deadline at once; what is sent is only looked at here. And whom we do
+            # not read can't be blamed for silence.
+            self._idle_mark = self.bytes_sent
+            self._idle_at = now + within
+            return
+        log.info("%s idle for %g s, closing", self, within)
+        self._judge(CloseKind.TIMED_OUT, TimedOut("idle", limit=within))
+        self.close()
+
+    def _count(self) -> None:
+        """Enter what it holds in the manager's sum."""
+        if self.phase is not _CLOSED:
+            self._count_at = self.bytes_received + LEAST_COUNTED
+            held = self.unsent + self.unread + getattr(self.protocol, "held", 0)
+            if held >= LEAST_COUNTED or self._counted:
+                self._counted = self.manager.holdings.enter(self, held)
 
     def _update_interest(self) -> None:
         if self._endpoint is None:

@@ -8,7 +8,6 @@ import os
 from typing import TYPE_CHECKING
 
 from mungos.core.events import Opened, Writable
-from mungos.core.holdings import LEAST_COUNTED
 from mungos.core.lifecycle import Lifecycle, not_connected
 from mungos.core.plain import PlainProtocol
 from mungos.core.reasons import CloseKind, CloseReason
@@ -81,20 +80,6 @@ class Stream(Lifecycle):
         self._update_interest()
         self._call(_OPENED)
 
-    def _watch_idleness(self, now: float) -> None:
-        """A connection that speaks a protocol has that one's deadlines; one that speaks none has this."""
-        limits = self._limits
-        within = limits.idle_within
-        if within is None and self._listener is not None:
-            within = limits.idle_accepted
-        if within is None or type(self.protocol) is not PlainProtocol:
-            self._idle_at = NEVER
-            return
-        self._idle_within = within
-        self._idle_at = now + within
-        self._idle_mark = self.bytes_sent
-        self.manager.schedule(self, self._idle_at)
-
     def on_io(self, mask: int, now: float) -> None:
         """The poller's hint: look."""
         if mask == READABLE == self._interest and not self.on_ready_list:
@@ -150,21 +135,6 @@ class Stream(Lifecycle):
         else:
             lingering = self.write_side is WriteSide.ENDED
             self.finish(CloseKind.TIMED_OUT, reset=not lingering)
-
-    def _check_idle(self, now: float) -> None:
-        self._idle_at = NEVER
-        within = self._idle_within
-        if self.phase is not _OPEN or type(self.protocol) is not PlainProtocol:
-            return
-        if self.bytes_sent != self._idle_mark or self._paused:
-            # What is received moves the deadline at once; what is sent is only looked at here. And whom we do
-            # not read can't be blamed for silence.
-            self._idle_mark = self.bytes_sent
-            self._idle_at = now + within
-            return
-        log.info("%s idle for %g s, closing", self, within)
-        self._judge(CloseKind.TIMED_OUT, TimedOut("idle", limit=within))
-        self.close()
 
     def _check_rate(self, now: float) -> None:
         limits = self._limits
@@ -365,14 +335,6 @@ class Stream(Lifecycle):
                 self.manager.schedule(self, deadline)
         if self._counted or self._out or self.bytes_received >= self._count_at:
             self._count()
-
-    def _count(self) -> None:
-        """Enter what it holds in the manager's sum."""
-        if self.phase is not _CLOSED:
-            self._count_at = self.bytes_received + LEAST_COUNTED
-            held = self.unsent + self.unread + getattr(self.protocol, "held", 0)
-            if held >= LEAST_COUNTED or self._counted:
-                self._counted = self.manager.holdings.enter(self, held)
 
     def _flush(self, now: float) -> None:
         """Send what is queued, at most `bytes_per_turn`, as far as the wire takes it."""
