@@ -2,9 +2,9 @@
 
 python -m benchmarks.hostile.attackers KIND --connections N --port P --seconds S
 
-Prints `ready` when each is connected, begins at SIGUSR1, and prints at the end one line of JSON: bytes sent,
-connections lost and made again, its own processor time. It gets little of that by intention (nice 10): an
-attack has to be cheap.
+Prints `ready` when each is connected, begins at SIGUSR1, and prints at the end one line of JSON: bytes sent
+by when, connections lost and made again, its own processor time. It gets little of that by intention (nice
+10): an attack has to be cheap.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ NICE = 10
 WRITE = 65536
 PATIENCE = 5.0
 PAUSE = 0.02  # seconds before a connection that was lost is made again
+SAMPLE = 0.1  # seconds between two looks at how much was sent
 
 GETS = b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: a\r\n"
@@ -144,6 +145,7 @@ class Crowd:
         self._members: dict[int, Attacker] = {}
         self._again: list[float] = []
         self.sent = self.lost = 0
+        self.samples: list[tuple[float, int]] = []
         for _ in range(count):
             self._enter()
 
@@ -164,6 +166,8 @@ class Crowd:
                 except OSError:
                     self._leave(fd)
             now = time.monotonic()
+            if not self.samples or now - self.samples[-1][0] >= SAMPLE:
+                self.samples.append((now, self.sent))
             due = [when for when in self._again if when <= now]
             self._again = [when for when in self._again if when > now]
             for _ in due:
@@ -220,9 +224,8 @@ def main() -> None:
     crowd.attack(begun + options.seconds, lambda: told)
     wall = time.monotonic() - begun
     result = {
-        "sent": crowd.sent,
+        "samples": crowd.samples,
         "lost": crowd.lost,
-        "seconds": wall,
         "load": (time.process_time() - cpu) / wall,
     }
     print(json.dumps(result), flush=True)

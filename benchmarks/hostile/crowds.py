@@ -17,6 +17,7 @@ __all__ = ["CROWDS", "Crowd", "Delay", "Outcome", "play"]
 
 START_SECONDS = 20.0
 SPARE_SECONDS = 30.0
+SETTLE_SECONDS = 0.5  # the first burst fills the kernel's buffers: it is not counted
 HTTP, HTTPS, WS = range(3)
 MODULE = "benchmarks.hostile"
 
@@ -113,32 +114,36 @@ def play(crowd: Crowd, seconds: float) -> Outcome:
             child.wait_ready(START_SECONDS)
         for child in attackers:
             os.kill(child.pid, signal.SIGUSR1)
+        time.sleep(SETTLE_SECONDS)
         before, begun = cpu_seconds(server.pid), time.monotonic()
         beside = ask(ports[HTTP], seconds, load_cpu)
-        cpu, lasted = cpu_seconds(server.pid) - before, time.monotonic() - begun
+        cpu, ended = cpu_seconds(server.pid) - before, time.monotonic()
         grown = peak_memory(server.pid) - memory
-        begun = time.monotonic()
+        told = time.monotonic()
         server.stop(SPARE_SECONDS)
-        stopped = None if server.killed else time.monotonic() - begun
+        stopped = None if server.killed else time.monotonic() - told
         found = []
         for child in attackers:
             child.stop()
             found.append(json.loads(child.wait_done(START_SECONDS)))
-    whole = max(part["seconds"] for part in found)
     return Outcome(
         crowd,
         Delay.of(quiet["kept"] + quiet["fresh"]),
         Delay.of(beside["kept"]),
         Delay.of(beside["fresh"]),
         stopped,
-        # They go on until the server has ended: what was sent in the counted time is its share.
-        round(sum(part["sent"] for part in found) * min(lasted / whole, 1.0)),
+        sum(sent_by(part["samples"], ended) - sent_by(part["samples"], begun) for part in found),
         cpu,
-        lasted,
+        ended - begun,
         grown,
         tuple(part["load"] for part in found),
         sum(part["lost"] for part in found),
     )
+
+
+def sent_by(samples: list[tuple[float, int]], when: float) -> int:
+    """Bytes at the last look before `when`; the clock is the same for all processes."""
+    return max((sent for at, sent in samples if at <= when), default=0)
 
 
 def ask(port: int, seconds: float, cpu: int) -> dict[str, list[float]]:
