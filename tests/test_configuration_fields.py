@@ -154,4 +154,4 @@ def test_messages_show_values_cut_and_call_nothing_of_theirs() -> None:
 
 def test_options_of_calls_are_judged_by_one_module() -> None:
     with pytest.raises(Misuse, match="handler is None"):
-        core_options.judge_both(None, None, None, "auto")
+        core_options.judge_opening(None, None, None, "auto")

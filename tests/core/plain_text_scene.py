@@ -306,10 +306,9 @@ def _adopting(*, server: bool) -> Callable[[Scene], None]:
     def way(scene: Scene) -> None:
         handle = scene.hand()
         tls = scene.papers.server if server else scene.papers.client
+        name = None if server else "localhost"
         scene.ask(
-            lambda: scene.manager.adopt(
-                handle, scene.handler, tls=tls, server_name="localhost", engine="openssl"
-            )
+            lambda: scene.manager.adopt(handle, scene.handler, tls=tls, server_name=name, engine="openssl")
         )
 
     return way
@@ -324,7 +323,8 @@ def _starting(*, server: bool) -> Callable[[Scene], None]:
         scene.began = len(scene.peer.received)
         scene.events.clear()
         tls = scene.papers.server if server else scene.papers.client
-        scene.ask(lambda: connection.start_tls(tls, server_name="localhost", engine="openssl"))
+        name = None if server else "localhost"
+        scene.ask(lambda: connection.start_tls(tls, server_name=name, engine="openssl"))
 
     return way
 

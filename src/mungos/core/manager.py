@@ -26,7 +26,7 @@ from mungos.core.lifecycle import Lifecycle
 from mungos.core.limits import Limits
 from mungos.core.listener import Listener
 from mungos.core.opening import Attempt, Opening, unix_address
-from mungos.core.options import judge_both, judge_listening, judge_tls
+from mungos.core.options import judge_fitting, judge_listening, judge_opening, judge_security, judge_tls
 from mungos.core.reasons import CloseKind
 from mungos.core.scheduler import Scheduler, Watcher
 from mungos.core.securing import Session, open_session
@@ -152,13 +152,14 @@ class Manager:
                 URLs of http and ws belong to `mungos.http.listen` and `mungos.websocket.listen`.
             handler: called as `handler(connection, event)`, or with the protocol's session in place of the
                 connection.
-            protocol: makes the session of each connection.
-            tls: certificates and the rest; required for a tls URL, forbidden for the others.
+            protocol: makes the session of each connection; not for udp.
+            tls: certificates and the rest; required for a tls URL, may be given for unix, and is forbidden
+                for the others.
             engine: which TLS engine ("auto", "builtin", "openssl", ...).
             limits: for this listener and its connections; the manager's when None.
-            max_connections: open at once from this listener.
-            access: who may connect.
-            backlog: the kernel's queue; `Limits.backlog` when None.
+            max_connections: open at once from this listener; not for udp.
+            access: who may connect, by IP address; not for udp and unix.
+            backlog: the kernel's queue; `Limits.backlog` when None; not for udp.
             user: the `user` of each connection.
 
         Raises:
@@ -168,19 +169,21 @@ class Manager:
             OSError: the address can't be used.
         """
         origin = self._check_open()
-        judge_both(handler, protocol, limits, engine)
+        judge_opening(handler, protocol, limits, engine)
         judge_listening(max_connections, access, backlog)
         judge_tls(tls, server=True)
         target = as_url(url, for_listening=True)
         limits = limits if limits is not None else self.limits
-        _check_tls(target, tls, protocol is not None)
+        judge_security(target, tls, listening=True)
+        _check_speaker(target, protocol is not None)
+        judge_fitting(
+            target, protocol=protocol, access=access, max_connections=max_connections, backlog=backlog
+        )
         secured = None
         if tls is not None:
             secured = select(engine, tls.provider), tls
             secured[0].server(tls).release()
         if target.transport == "udp":
-            if protocol is not None or access is not None or max_connections is not None:
-                raise Misuse("udp has no connections: protocol, access and max_connections don't fit it")
             return self._datagrams(target, handler, False, limits, origin, user)
         endpoint, address = None, _listening_address(target)
         try:
@@ -226,8 +229,9 @@ class Manager:
         Args:
             url: tcp, tls, udp or unix.
             handler, protocol, engine, limits, user: as for `listen`.
-            tls: roots and the rest; the system's roots, verified, when None and the URL is tls.
-            server_name: the name that the certificate must bear; the URL's host when None.
+            tls: roots and the rest; the system's roots, verified, when None and the URL is tls; may be given
+                for unix, and is forbidden for the others.
+            server_name: the name that the certificate must bear; the URL's host when None. Only with TLS.
 
         Raises:
             Misuse: an argument or the thread is wrong, the TLS configuration can't work with the engine, or
@@ -235,9 +239,11 @@ class Manager:
             Closed: the manager is closing.
         """
         origin = self._check_open()
-        judge_both(handler, protocol, limits, engine)
+        judge_opening(handler, protocol, limits, engine)
         judge_tls(tls, server_name, server=False)
         target = as_url(url)
+        judge_security(target, tls, server_name)
+        judge_fitting(target, protocol=protocol)
         limits = limits if limits is not None else self.limits
         if self.is_full:
             raise Misuse(
@@ -247,10 +253,6 @@ class Manager:
             return self._datagrams(target, handler, True, limits, origin, user)
         session = None
         if target.secure or tls is not None:
-            if not target.secure and target.transport != "unix":
-                raise Misuse(
-                    f"{target.scheme} is plain text: write {_SECURE.get(target.scheme, 'tls')}:// to use TLS"
-                )
             config = tls if tls is not None else _DEFAULT_TLS
             session = open_session(config, server_name or target.host or None, engine)
         connection = self.new_connection(
@@ -300,8 +302,9 @@ class Manager:
             Closed: the manager is closing.
         """
         origin = self._check_open()
-        judge_both(handler, protocol, limits, engine)
+        judge_opening(handler, protocol, limits, engine)
         judge_tls(tls, server_name)
+        judge_security(None, tls, server_name)
         session = None
         if tls is not None:
             session = open_session(tls, server_name, engine)
@@ -763,14 +766,9 @@ def _check_resolver(resolver: object) -> None:
 
 _FORKED = "this manager was made before a fork: the child's copy refuses to work"
 _DEFAULT_TLS = ClientConfig()
-_SECURE = {"tcp": "tls", "http": "https", "ws": "wss"}
 
 
-def _check_tls(url: URL, tls: ServerConfig | None, has_protocol: bool) -> None:
-    if url.secure and tls is None:
-        raise Misuse(f"{url.scheme} needs tls=ServerConfig(...): TLS never falls back to plain text")
-    if tls is not None and not url.secure and url.transport != "unix":
-        raise Misuse(f"{url.scheme} is plain text: write {_SECURE.get(url.scheme, 'tls')}:// to use TLS")
+def _check_speaker(url: URL, has_protocol: bool) -> None:
     if not has_protocol and url.scheme in {"http", "https", "ws", "wss"}:
         where = "mungos.http" if url.scheme.startswith("http") else "mungos.websocket"
         raise Misuse(f"{url.scheme} URLs belong to {where}.listen and {where}.connect")

@@ -5,14 +5,22 @@ from __future__ import annotations
 from mungos import checking
 from mungos.addresses import AccessList
 from mungos.core.limits import Limits
+from mungos.errors import Misuse
 from mungos.tls.config import ClientConfig, ServerConfig
+from mungos.url import URL
 
-__all__ = ["judge_both", "judge_listening", "judge_tls"]
+__all__ = ["judge_fitting", "judge_listening", "judge_opening", "judge_security", "judge_tls"]
 
 _HANDLER = "a function that takes the connection and an event"
+_ROLES: dict[bool | None, tuple[type | tuple[type, ...], str]] = {
+    None: ((ClientConfig, ServerConfig), "ClientConfig(...) or ServerConfig(...)"),
+    True: (ServerConfig, "ServerConfig((credential,))"),
+    False: (ClientConfig, "ClientConfig(...)"),
+}
+_SECURE = {"tcp": "tls", "http": "https", "ws": "wss"}
 
 
-def judge_both(handler: object, protocol: object, limits: object, engine: object) -> None:
+def judge_opening(handler: object, protocol: object, limits: object, engine: object) -> None:
     """What every kind of opening has. Raises Misuse."""
     checking.function("handler", handler, write=_HANDLER)
     checking.function(
@@ -30,13 +38,56 @@ def judge_listening(max_connections: object, access: object, backlog: object) ->
     checking.count("backlog", backlog, 1, none=True)
 
 
-def judge_tls(tls: object, server_name: object = None, *, server: bool | None = None) -> None:
-    """The configuration of a server (True), a client (False) or either (None). Raises Misuse."""
-    if server is None:
-        kinds = (ClientConfig, ServerConfig)
-        checking.instance("tls", tls, kinds, write="ClientConfig(...) or ServerConfig(...)", none=True)
-    elif server:
-        checking.instance("tls", tls, ServerConfig, write="ServerConfig((credential,))", none=True)
-    else:
-        checking.instance("tls", tls, ClientConfig, write="ClientConfig(...)", none=True)
+def judge_tls(
+    tls: object,
+    server_name: object = None,
+    *,
+    name: str = "tls",
+    server: bool | None = None,
+    none: bool = True,
+) -> None:
+    """The configuration of a server (True), a client (False) or either (None), None where that is taken, and
+    the name that a client verifies. Raises Misuse."""
+    kinds, write = _ROLES[server]
+    checking.instance(name, tls, kinds, write=write, none=none)
     checking.text("server_name", server_name, write='the name in the certificate: "example.org"', none=True)
+    if server_name is not None and isinstance(tls, ServerConfig):
+        raise Misuse(f"server_name is what a client verifies: leave it out, {name} is a ServerConfig")
+
+
+def judge_security(
+    url: URL | None, tls: object, server_name: object = None, *, listening: bool = False
+) -> None:
+    """That the URL (None: of a socket that is there already) and what is asked for besides agree on TLS:
+    whoever asks for it in any way gets it, or an error, and never plain text. Raises Misuse."""
+    secured = tls is not None
+    if url is not None and url.transport != "unix":
+        if secured and not url.secure:
+            raise Misuse(f"{url.scheme} is plain text: write {_SECURE.get(url.scheme, 'tls')}:// to use TLS")
+        if url.secure and listening and not secured:
+            raise Misuse(f"{url.scheme} needs tls=ServerConfig(...): TLS never falls back to plain text")
+        secured = url.secure
+    if server_name is not None and not secured:
+        raise Misuse(
+            "server_name is the name in a certificate, and nothing is secured here: "
+            + ("give tls=ClientConfig(...)" if url is None or url.transport == "unix" else "write tls://")
+        )
+
+
+def judge_fitting(
+    url: URL,
+    *,
+    protocol: object,
+    access: object = None,
+    max_connections: object = None,
+    backlog: object = None,
+) -> None:
+    """That nothing is given which the URL's kind of socket has no use for. Raises Misuse."""
+    streams_only = (protocol, access, max_connections, backlog)
+    if url.transport == "udp" and any(given is not None for given in streams_only):
+        raise Misuse("udp has no connections: protocol, access, max_connections and backlog don't fit it")
+    if url.transport == "unix" and access is not None:
+        raise Misuse(
+            "access judges IP addresses, and who connects to a unix socket has none: leave it out, the "
+            "permissions of the path say who may connect"
+        )
