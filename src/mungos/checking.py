@@ -6,7 +6,6 @@ str is never taken for a collection of its characters, nor a bool for a number.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import fields
@@ -18,7 +17,9 @@ if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
 __all__ = [
-    "buffer",
+    "MAX_COUNT",
+    "MAX_SECONDS",
+    "as_bytes",
     "count",
     "flag",
     "function",
@@ -37,6 +38,13 @@ __all__ = [
 ]
 
 Item = TypeVar("Item")
+
+MAX_COUNT = (1 << 63) - 1
+"""Bytes, or of whatever is counted, that an application may ask for, where nothing else is said."""
+
+MAX_SECONDS = 24 * 24 * 3600
+"""Seconds that an application may ask for, where nothing else is said: 24 days, since the kernel waits for
+less than 2**31 milliseconds (epoll_wait(2))."""
 
 _MOST_SHOWN = 60
 """Characters or bytes of a value that a message repeats."""
@@ -78,30 +86,30 @@ def flag(name: str, value: object) -> None:
         raise wrong(name, value, "True or False")
 
 
-def count(name: str, value: object, least: int = 0, most: int | None = None, *, none: bool = False) -> None:
+def count(name: str, value: object, least: int = 0, most: int = MAX_COUNT, *, none: bool = False) -> None:
     """Raises Misuse unless it is a whole number from `least` to `most`, or None where that is taken."""
     if none and value is None:
         return
     right = isinstance(value, int) and not isinstance(value, bool)
-    if not right or value < least or (most is not None and value > most):  # type: ignore[operator]
-        limits = f"{least} or more" if most is None else f"{least} to {most}"
+    if not right or not least <= value <= most:  # type: ignore[operator]
+        shut = most != MAX_COUNT or (right and value > most)  # type: ignore[operator]
+        limits = f"{least} to {most}" if shut else f"{least} or more"
         raise wrong(name, value, f"a whole number, {limits}{' (or None)' if none else ''}")
 
 
 def seconds(
-    name: str, value: object, *, zero: bool = False, none: bool = False, most: float | None = None
+    name: str, value: object, *, zero: bool = False, none: bool = False, most: float = MAX_SECONDS
 ) -> None:
-    """Raises Misuse unless it is a finite number of seconds, more than 0 (or 0 where `zero`) and at most
-    `most`, or None where that is taken."""
+    """Raises Misuse unless it is a number of seconds, more than 0 (or 0 where `zero`) and at most `most`, or
+    None where that is taken."""
     if none and value is None:
         return
     right = isinstance(value, int | float) and not isinstance(value, bool)
     # What is no number is refused by the comparison, too.
-    if not right or not (0 <= value <= (math.inf if most is None else most)) or value == math.inf:  # type: ignore[operator]
-        right = False
-    if not right or (not value and not zero):
+    if not right or not 0 <= value <= most or (not value and not zero):  # type: ignore[operator]
         least = "0 or more" if zero else "more than 0"
-        limit = "" if most is None else f" and at most {most:g}"
+        shut = most != MAX_SECONDS or (right and value > most)  # type: ignore[operator]
+        limit = f" and at most {most:.9g}" if shut else ""
         raise wrong(name, value, f"seconds, {least}{limit}{' (or None)' if none else ''}")
 
 
@@ -126,7 +134,7 @@ def octets(name: str, value: object, *, write: str, none: bool = False, secret: 
         raise wrong(name, value, write, secret=secret)
 
 
-def buffer(name: str, value: object) -> bytes:
+def as_bytes(name: str, value: object) -> bytes:
     """A copy of what is to be sent. Raises Misuse for what is no bytes: of a number, above all, `bytes` would
     make as many zeros."""
     if not isinstance(value, bytes | bytearray | memoryview):
@@ -192,23 +200,32 @@ def items(
     return found
 
 
-def numbers(config: DataclassInstance, *, zero: Collection[str] = ()) -> None:
+def numbers(config: DataclassInstance, *, zero: Collection[str] = (), others: Collection[str] = ()) -> None:
     """Judge all counts, seconds and switches of a dataclass by their annotations: `int` and `float` are more
     than 0, `bool` is True or False; None only where the annotation has it.
 
     Args:
         config: its fields are annotated in words ("int | None").
         zero: the names of those that may be 0.
+        others: the names of the fields that its class judges itself.
+
+    Raises:
+        Misuse: a value can't be taken.
+        TypeError: nobody judges a field, which is its class's mistake.
     """
     for field in fields(config):
         kind, _, none = str(field.type).partition(" | ")
         value = getattr(config, field.name)
+        if field.name in others:
+            continue
+        if none not in {"", "None"} or kind not in {"bool", "int", "float"} or (none and kind == "bool"):
+            raise TypeError(f"{type(config).__name__}.{field.name}: nobody judges a field of {field.type}")
         if kind == "bool":
             flag(field.name, value)
         elif kind == "int":
-            count(field.name, value, 0 if field.name in zero else 1, none=none == "None")
-        elif kind == "float":
-            seconds(field.name, value, zero=field.name in zero, none=none == "None")
+            count(field.name, value, 0 if field.name in zero else 1, none=bool(none))
+        else:
+            seconds(field.name, value, zero=field.name in zero, none=bool(none))
 
 
 def known_options(call: str, given: Iterable[str], known: Iterable[str]) -> None:

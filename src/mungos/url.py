@@ -87,8 +87,8 @@ class URL:
 
     def __post_init__(self) -> None:
         checking.one_of("scheme", self.scheme, tuple(SCHEMES))
-        for name, part in (("host", self.host), ("path", self.path), ("query", self.query or "")):
-            checking.instance(name, part, str, write="a str")
+        for name, part in (("host", self.host), ("path", self.path), ("query", self.query)):
+            checking.instance(name, part, str, write="a str", none=name == "query")
         checking.count("port", self.port, 0, _MAX_PORT)
 
     @property

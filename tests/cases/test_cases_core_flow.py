@@ -217,6 +217,17 @@ def test_least_rate_while_sending(world: World) -> None:
     world.run(lambda: peer.reset)
 
 
+def test_a_least_rate_of_zero_is_any_rate(world: World) -> None:
+    notes = Notes()
+    peer = opened(world, notes, Limits(least_rate=0, rate_window=0.02))
+    peer.deaf = True
+    notes.connection.send(bytes(8 << 20))
+    for _ in range(5):
+        world.sleep(0.03)
+        assert not notes.closed
+    notes.connection.abort()
+
+
 def test_a_slow_peer_above_the_least_rate_is_served(world: World) -> None:
     notes = Notes()
     peer = opened(world, notes, Limits(least_rate=1, rate_window=0.05))

@@ -264,6 +264,7 @@ def test_a_manager_judges_its_options(options: dict[str, object], says: str) -> 
         (("tcp", b"a"), "host"),
         (("tcp", "a", "80"), "port is '80'"),
         (("tcp", "a", 65536), "port is 65536"),
+        (("http", "a", 80, "/", 0), "query is 0"),
     ],
 )
 def test_a_url_made_by_hand_is_judged_like_its_text(

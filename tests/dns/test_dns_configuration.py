@@ -105,6 +105,43 @@ def test_configuration_out_of_range_is_misuse(change: dict[str, object]) -> None
         ResolverConfig(**change)  # type: ignore[arg-type]
 
 
+def test_a_table_of_hosts_made_by_hand_is_found_whatever_its_letters() -> None:
+    given = {"Example.ORG.": ("192.0.2.1", "2001:DB8:0::1"), "mapped": ["::ffff:192.0.2.9"], "none": ()}
+    hosts = Hosts(given)  # type: ignore[arg-type]  # a list will do
+    given.clear()  # it is a copy
+    assert hosts.addresses("example.org") == hosts.addresses("EXAMPLE.org.") == ("192.0.2.1", "2001:db8::1")
+    assert hosts.addresses("mapped") == ("192.0.2.9",)
+    assert hosts.addresses("none") == ()
+    assert len(hosts) == 3
+
+
+@pytest.mark.parametrize(
+    ("table", "says"),
+    [
+        ({"example.org": 7}, r"addresses\['example.org'\] is 7: write a tuple of addresses"),
+        ({"example.org": None}, r"addresses\['example.org'\] is None"),
+        ({"example.org": {"192.0.2.1"}}, "is a set"),
+        ({"example.org": "192.0.2.1"}, "is '192.0.2.1'"),
+        (
+            {"a": ("192.0.2.1", "not an address")},
+            r"addresses\['a'\]\[1\] is 'not an address': write an address",
+        ),
+        ({"a": ("192.0.2",)}, r"addresses\['a'\]\[0\] is '192.0.2'"),
+        ({"a": (7,)}, r"addresses\['a'\]\[0\] is 7"),
+        ({"a": ("",)}, r"addresses\['a'\]\[0\] is ''"),
+        ({7: ("192.0.2.1",)}, "a name in addresses is 7"),
+        ({b"a": ("192.0.2.1",)}, "a name in addresses is b'a'"),
+        ({"": ("192.0.2.1",)}, "host '' is empty"),
+        ({"a b": ("192.0.2.1",)}, "host 'a b'"),
+        ({"b\xfccher.example": ("192.0.2.1",)}, "A-label"),
+        ({"a": ("192.0.2.1",), "A.": ("192.0.2.2",)}, r"addresses\['A.'\] is there twice"),
+    ],
+)
+def test_a_table_of_hosts_made_by_hand_is_judged_whole(table: dict[str, tuple[str, ...]], says: str) -> None:
+    with pytest.raises(Misuse, match=says):
+        Hosts(table)
+
+
 def test_a_table_of_hosts() -> None:
     hosts = parse_hosts(
         "127.0.0.1 localhost\n"

@@ -433,6 +433,15 @@ def test_h18_a_response_body_has_a_least_rate() -> None:
     assert "1 bytes" in str(error)
 
 
+def test_a_body_rate_of_zero_is_any_rate() -> None:
+    client = Client(HTTPLimits(body_rate=0)).get()
+    client.feed(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", 1.0)
+    for window in (31.0, 61.0, 91.0):
+        assert due(client) == window
+        client.expire(window)
+        assert not over(client)
+
+
 def test_h20_silence_between_messages_ends_without_a_word() -> None:
     client = Client().get().feed(OK, 1.0)
     assert due(client) == 76.0

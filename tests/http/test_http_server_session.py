@@ -707,6 +707,16 @@ def test_h18_a_body_has_a_least_rate() -> None:
     assert server.notes[-1] == ("failed", "TimedOut")
 
 
+def test_a_body_rate_of_zero_is_any_rate_and_the_total_still_counts() -> None:
+    server = Server(silent, HTTPLimits(body_rate=0, body_timeout=100.0)).feed(post(100_000), 0.0)
+    for window in (30.0, 60.0, 90.0):
+        assert due(server) == window
+        server.expire(window)
+        assert not over(server)
+    server.expire(100.0)
+    assert server.statuses == [408]
+
+
 def test_h18_a_body_may_have_a_total_deadline() -> None:
     server = Server(silent, HTTPLimits(body_timeout=40.0)).feed(post(10**6), 0.0)
     server.feed(b"x" * 100_000, 1.0)

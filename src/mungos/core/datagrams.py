@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
-from mungos.checking import buffer
+from mungos.checking import as_bytes
 from mungos.core.events import Closed as ClosedEvent
 from mungos.core.events import Datagram, DatagramError, Opened, Writable
 from mungos.core.ledger import Origin
@@ -135,7 +135,7 @@ class DatagramConnection:
         if to is None and not self.is_client:
             raise Misuse(f"{self} listens: say to whom the datagram goes")
         if type(data) is not bytes:
-            data = buffer("data", data)
+            data = as_bytes("data", data)
         size = len(data)
         if size > MAX_DATAGRAM:
             raise Misuse(f"a datagram of {size} bytes is above the limit of {MAX_DATAGRAM} bytes")

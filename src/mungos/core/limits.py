@@ -58,8 +58,8 @@ class Limits:
             a graceful close, `timed out`.
         half_open: whether a plain connection stays open for sending after the peer's direction has ended; if
             not, it is closed once the handler was told.
-        least_rate: bytes a second that the peer must take while output waits. At it: when it takes less over
-            `rate_window`, `timed out`, and reset.
+        least_rate: bytes a second that the peer must take while output waits; 0: any rate. At it: when it
+            takes less over `rate_window`, `timed out`, and reset.
         rate_window: seconds over which `least_rate` is measured. At it: the bytes taken are compared with it.
 
     Raises:
@@ -92,7 +92,7 @@ class Limits:
     rate_window: float = 30.0
 
     def __post_init__(self) -> None:
-        checking.numbers(self, zero=("close_within", "linger", "reserved_descriptors"))
+        checking.numbers(self, zero=("close_within", "least_rate", "linger", "reserved_descriptors"))
         if self.send_low >= self.send_high:
             raise Misuse(
                 f"send_low is {self.send_low} bytes: write less than send_high ({self.send_high} bytes)"

@@ -429,7 +429,7 @@ class Manager:
                 complete.
         """
         self._check_pollable()
-        if within is not None and (type(within) is not float or not 0 <= within < NEVER):
+        if within is not None and (type(within) is not float or not 0 <= within <= checking.MAX_SECONDS):
             checking.seconds("within", within, zero=True)
         wire = self.wire
         self._turn(wire.wait(self.wait_time(within)), wire.now())

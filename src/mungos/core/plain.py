@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from mungos.checking import buffer
+from mungos.checking import as_bytes
 from mungos.core.events import Ended, Received
 from mungos.core.limits import Limits
 from mungos.errors import Closed, Misuse
@@ -100,7 +100,7 @@ class PlainProtocol:
         taken: list[Buffer] = []
         for part in parts:
             # What can change after the call is copied; bytes are not.
-            data = part if type(part) is bytes else buffer("data", part)
+            data = part if type(part) is bytes else as_bytes("data", part)
             if data:
                 size += len(data)
                 taken.append(data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
+from mungos import checking
 from mungos.dns.config import ResolverConfig, ServerAddress
 from mungos.dns.messages import Question
 from mungos.dns.names import Name, folded, name_to_text
@@ -58,6 +59,9 @@ class Cache:
         config: the bounds are its `cache_entries`, `cache_bytes`, `longest_ttl`, `longest_negative_ttl` and
             `level_lifetime`.
 
+    Raises:
+        Misuse: it is no configuration.
+
     Attributes:
         size: bytes held, by estimate.
     """
@@ -65,6 +69,7 @@ class Cache:
     __slots__ = ("_answers", "_config", "_levels", "size")
 
     def __init__(self, config: ResolverConfig) -> None:
+        checking.instance("config", config, ResolverConfig, write="ResolverConfig(...)")
         self._config = config
         self._answers: dict[tuple[Name, int], tuple[CachedAnswer, int]] = {}
         self._levels: dict[ServerAddress, tuple[Level, float]] = {}

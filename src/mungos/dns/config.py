@@ -27,13 +27,22 @@ __all__ = [
 DNS_PORT = 53
 MAX_SERVERS = 3
 """Servers read from a file, as resolv.conf(5) has it; a configuration made by hand may have more."""
+
 MAX_NDOTS = 15
+"""Dots, as resolv.conf(5) has it."""
+
 MAX_TIMEOUT = 30.0
-"""Seconds."""
+"""Seconds to wait for one answer, and of each other wait of a lookup."""
+
 MAX_ATTEMPTS = 5
+"""Times that a server is asked, as resolv.conf(5) has it."""
+
 MAX_SEARCH_DOMAINS = 32
+"""Domains of the search list."""
+
 MAX_CACHE = 1 << 30
 """Entries, and bytes, that a configuration may ask to remember."""
+
 MAX_TTL = 7 * 24 * 3600.0
 """Seconds: more than RFC 8767 section 4 advises to keep anything is a slip of the pen."""
 
@@ -124,7 +133,8 @@ class ResolverConfig:
             checking.seconds(name, getattr(self, name), zero=True, most=most)
         checking.count("cache_entries", self.cache_entries, 0, MAX_CACHE)
         checking.count("cache_bytes", self.cache_bytes, 0, MAX_CACHE)
-        checking.numbers(self, zero=("ndots", "cache_entries", "cache_bytes", *_SECONDS))
+        zero = ("ndots", "cache_entries", "cache_bytes", *_SECONDS)
+        checking.numbers(self, zero=zero, others=("servers", "search"))
 
 
 _SERVERS = '(ServerAddress("192.0.2.1"),), an IP address and, where it is not 53, a port, 1 to 65535'

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from mungos import checking
 from mungos.addresses import address_text, literal, normalised
+from mungos.dns.names import check_host
+from mungos.errors import Misuse
 
 __all__ = ["MAX_HOST_ADDRESSES", "Hosts", "parse_hosts"]
 
@@ -20,25 +22,36 @@ class Hosts:
     """Names and their addresses.
 
     Args:
-        addresses: for each name in lower case, without a final dot, its address literals in order.
+        addresses: for each name, in any case and with or without a final dot, its address literals in order.
+            They are copied, and given as they are written best: "::1" for "0:0:0:0:0:0:0:1".
 
     Raises:
-        Misuse: it is no mapping, or one str stands where several are wanted.
+        Misuse: it is no mapping, a name is no host's or stands there twice, or something stands where a tuple
+            of address literals is wanted.
     """
 
     __slots__ = ("_addresses",)
 
     def __init__(self, addresses: dict[str, tuple[str, ...]] | None = None) -> None:
         checking.instance("addresses", addresses, Mapping, write=_TABLE, none=True)
-        given: Mapping[str, object] = addresses or {}
-        for name, found in given.items():
-            if isinstance(found, str | bytes):
-                raise checking.wrong(f"addresses[{checking.shown(name)}]", found, _TABLE)
-        self._addresses = addresses or {}
+        self._addresses: dict[str, tuple[str, ...]] = {}
+        for name, found in (addresses or {}).items():
+            if not isinstance(name, str):
+                raise checking.wrong("a name in addresses", name, _TABLE)
+            key = _key(check_host(name))
+            place = f"addresses[{checking.shown(name)}]"
+            if key in self._addresses:
+                raise Misuse(
+                    f"{place} is there twice, in another case or with a final dot: write one of them"
+                )
+            self._addresses[key] = tuple(
+                _address(f"{place}[{at}]", each)
+                for at, each in enumerate(checking.names(place, found, write=_TABLE))
+            )
 
     def addresses(self, host: str) -> tuple[str, ...]:
         """All addresses of a host in the table's order, of both families; empty when it is not there."""
-        return self._addresses.get(host.lower().removesuffix("."), ())
+        return self._addresses.get(_key(host), ())
 
     def __len__(self) -> int:
         return len(self._addresses)
@@ -67,8 +80,21 @@ def parse_hosts(text: str) -> Hosts:
         if canonical is None:
             continue
         for name in words[1:]:
-            key = name.lower().removesuffix(".")
+            key = _key(name)
             known = table.get(key, ())
             if canonical not in known and len(known) < MAX_HOST_ADDRESSES:
                 table[key] = (*known, canonical)
-    return Hosts(table)
+    hosts = Hosts()
+    hosts._addresses = table  # made of what was judged, and long tables are read at every start
+    return hosts
+
+
+def _key(name: str) -> str:
+    return name.lower().removesuffix(".")
+
+
+def _address(place: str, written: str) -> str:
+    address = literal(written)
+    if address is None:
+        raise checking.wrong(place, written, f"an address literal: {_TABLE}")
+    return address_text(normalised(address))

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Final, NamedTuple, NoReturn
 
-from mungos.checking import buffer, count, flag, instance, matches, wrong
+from mungos.checking import as_bytes, count, flag, instance, matches, wrong
 from mungos.errors import Closed, Misuse, ProtocolError, TimedOut
 from mungos.http.errors import HTTPError, Rule, violation
 from mungos.http.events import END_OF_MESSAGE, Data, EndOfMessage, InformationalResponse, Response
@@ -248,7 +248,7 @@ class ClientSession(Outgoing):
         options = list_of_tokens(managed.pop("connection", ""))
         expects = managed.pop("expect", None)
         date = managed.pop("date", None)
-        data = b"" if body is None else body if type(body) is bytes else buffer("body", body)
+        data = b"" if body is None else body if type(body) is bytes else as_bytes("body", body)
         size = len(data) if body is not None else length
         if size is None and not chunked and method in _WITH_CONTENT:
             size = 0  # RFC 9110 section 8.6
@@ -311,7 +311,7 @@ class ClientSession(Outgoing):
             return True
         if self.ended or self._write not in (_S_CONTINUE, _S_BODY):
             self._refuse("send_body")
-        piece = data if type(data) is bytes else buffer("data", data)
+        piece = data if type(data) is bytes else as_bytes("data", data)
         size = len(piece)
         if not self._chunked and size > self._left:
             raise Misuse(f"{size} bytes of body, only {self._left} bytes are left of the announced length")

@@ -13,6 +13,7 @@ KIB = 1024
 MIB = 1024 * KIB
 
 _MAY_BE_ZERO = (
+    "body_rate",
     "continue_timeout",
     "keep_alive_timeout",
     "max_body",
@@ -50,8 +51,8 @@ class HTTPLimits:
         head_timeout: seconds, total, from a head's first byte; for the first head, from the start. At it: 408
             when some of it came, a quiet end when nothing did.
         keep_alive_timeout: seconds of silence between two messages. At it: a quiet end, `clean`.
-        body_rate: bytes a second that a body has to bring at least, over every `body_window`. At it: a server
-            answers 408, a client fails with `timed out`.
+        body_rate: bytes a second that a body has to bring at least, over every `body_window`; 0: any rate.
+            At it: a server answers 408, a client fails with `timed out`.
         body_window: seconds over which `body_rate` is measured. At it: the bytes that came are compared with
             it.
         body_timeout: seconds, total, for one body; None: only the rate counts. At it: a server answers 408, a

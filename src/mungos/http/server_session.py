@@ -13,7 +13,7 @@ from enum import Enum, IntEnum
 from typing import Final, NoReturn
 from typing import Protocol as Contract
 
-from mungos.checking import buffer, count, function, instance, text, wrong
+from mungos.checking import as_bytes, count, function, instance, text, wrong
 from mungos.errors import Closed, Misuse, ProtocolError, TimedOut
 from mungos.http.errors import HTTPError, Rule, status_of, violation
 from mungos.http.events import END_OF_MESSAGE, Data, EndOfMessage, Request
@@ -429,7 +429,7 @@ class ServerSession(Outgoing):
         if not isinstance(given, int):
             raise wrong("status", status, _FINAL)
         if type(body) is not bytes:
-            body = buffer("body", body)
+            body = as_bytes("body", body)
         size = len(body)
         if status in BODILESS and size:
             raise Misuse(f"a {status} response has no body ({size} bytes given)")
@@ -528,7 +528,7 @@ class ServerSession(Outgoing):
         """
         if self._write != _W_BODY or self._read >= _UPGRADED:
             self._refuse("send_body")
-        piece = data if type(data) is bytes else buffer("data", data)
+        piece = data if type(data) is bytes else as_bytes("data", data)
         size = len(piece)
         sending = self._sending
         if sending is not _Sending.NOTHING and size:

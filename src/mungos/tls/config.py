@@ -225,9 +225,30 @@ class ServerConfig:
         checking.instance("early_data", self.early_data, EarlyDataGuard, write="EarlyDataGuard()", none=True)
 
 
+_JUDGED_HERE = {
+    "alpn",
+    "client_auth",
+    "client_roots",
+    "credential",
+    "credentials",
+    "early_data",
+    "groups",
+    "keylog",
+    "minimum_version",
+    "provider",
+    "psks",
+    "roots",
+    "sessions",
+    "suites",
+    "tickets",
+    "wall",
+}
+"""Fields of either side that are no numbers and no switches."""
+
+
 def _judge_both(config: ClientConfig | ServerConfig) -> None:
     """What both sides have; their sequences become tuples."""
-    checking.numbers(config, zero=("max_unread",))
+    checking.numbers(config, zero=("max_unread",), others=_JUDGED_HERE)
     checking.one_of("minimum_version", config.minimum_version, _VERSIONS)
     for name, given, write in (
         ("alpn", config.alpn, 'a tuple of names: ("http/1.1",)'),

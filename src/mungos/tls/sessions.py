@@ -17,6 +17,7 @@ __all__ = ["MAX_TICKET_LIFETIME", "ClientSession", "SessionCache", "TicketKey", 
 MAX_TICKET_LIFETIME = 604_800
 """Seconds. RFC 8446 section 4.6.1: a ticket lives seven days at the longest."""
 
+_MAX_ROTATION = 366 * 24 * 3600
 TICKET_KEY_NAME_LENGTH = 16
 TICKET_KEY_LENGTH = 32
 
@@ -52,7 +53,7 @@ class TicketKeys:
 
     def __init__(self, *, lifetime: int = 7200, rotation: float = 3600.0, count: int = 2) -> None:
         checking.count("lifetime", lifetime, 1, MAX_TICKET_LIFETIME)
-        checking.seconds("rotation", rotation)
+        checking.seconds("rotation", rotation, most=_MAX_ROTATION)
         checking.count("count", count, 0, 16)
         self.lifetime = lifetime
         self.rotation = rotation

@@ -35,6 +35,9 @@ _BROWSERS_ORIGIN: Final = re.compile(r"null|[a-z][a-z0-9+.-]*://[a-z0-9._~!$&'()
 _DEFAULT_PORTS: Final = {"http": ":80", "https": ":443"}
 
 
+_JUDGED_BY_ROLES: Final = {"authorize", "headers", "limits", "origin", "origins", "subprotocols"}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionOptions:
     """What both roles have; bytes and seconds.
@@ -43,7 +46,7 @@ class SessionOptions:
         max_message: bytes of one message received, in all its fragments. At it: Close 1009.
         max_fragments: fragments of one message received. At it: Close 1008.
         message_rate: bytes a second that a message under way has to bring at least, over every
-            `message_window`, while the application keeps up; 0: any. At it: Close 1008, `timed out`.
+            `message_window`, while the application keeps up; 0: any rate. At it: Close 1008, `timed out`.
         message_window: seconds over which `message_rate` is measured. At it: the bytes that came are compared
             with it.
         high_watermark: bytes unsent up to which the senders return True. At it: they take everything and
@@ -74,7 +77,9 @@ class SessionOptions:
     going_away: int = CloseCode.NORMAL
 
     def __post_init__(self) -> None:
-        checking.numbers(self, zero=("high_watermark", "max_message", "message_rate"))
+        checking.numbers(
+            self, zero=("high_watermark", "max_message", "message_rate"), others=_JUDGED_BY_ROLES
+        )
         encode_close(self.going_away, "")
         if self.high_watermark > self.max_unsent:
             raise Misuse(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from mungos.checking import buffer, instance, known_options
+from mungos.checking import as_bytes, instance, known_options
 from mungos.errors import Malformed, Misuse, ProtocolError, TimedOut
 from mungos.http.events import Request
 from mungos.http.framing import request_framing
@@ -57,7 +57,7 @@ class ServerSession(Session):
         super().__init__(options, is_server=True, random=None)
         instance("request", request, Request, write="a Request", none=True)
         self._request = request
-        self._buffer += buffer("leftover", leftover)
+        self._buffer += as_bytes("leftover", leftover)
         self._subprotocols = options.subprotocols
         self._origins = options.origins
         self._authorize = options.authorize

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mungos.checking import buffer, function, instance
+from mungos.checking import as_bytes, function, instance
 from mungos.errors import Broken, Closed, Misuse, PeerMisbehaved, ProtocolError, TimedOut
 from mungos.http.inspection import Inspection
 from mungos.http.pacing import Pace
@@ -351,7 +351,7 @@ class Session(Outgoing):
             payload: bytes | bytearray = _encode(data)
         else:
             first = FIN | BINARY
-            payload = data if type(data) is bytes else buffer("data", data)
+            payload = data if type(data) is bytes else as_bytes("data", data)
         if self.unsent + len(payload) > self._max_unsent:
             self._refuse_size(len(payload))
         self._queue_frame(first, payload)
@@ -378,7 +378,7 @@ class Session(Outgoing):
             payload: bytes | bytearray = _encode(data)
         else:
             kind = BINARY
-            payload = data if type(data) is bytes else buffer("data", data)
+            payload = data if type(data) is bytes else as_bytes("data", data)
         if self._sending and kind != self._sending:
             raise Misuse("text and bytes are mixed in the fragments of one message")
         if self.unsent + len(payload) > self._max_unsent:
@@ -394,7 +394,7 @@ class Session(Outgoing):
         if self._state is not _OPEN:
             self._refuse()
         if type(data) is not bytes:
-            data = buffer("data", data)
+            data = as_bytes("data", data)
         if len(data) > MAX_CONTROL_PAYLOAD:
             raise Misuse(f"a Ping of {len(data)} bytes, the limit is {MAX_CONTROL_PAYLOAD} bytes")
         if self.unsent + len(data) > self._max_unsent:
