@@ -672,12 +672,12 @@ def test_candidates_are_asked_in_turn(host: str, ndots: int, asked: list[str], f
         assert all(name in str(end.error) for name in asked)
 
 
-def test_a_servers_failure_ends_the_search() -> None:
+def test_when_every_name_of_the_search_fails_it_is_the_servers_failure() -> None:
     config = ResolverConfig(servers=(ONE,), search=("corp.example",), attempts=1)
     end, _, seen = run(lookup("bare", config=config, families=("A",)), {ONE: says(Rcode.SERVFAIL)})
     assert isinstance(end, Failed)
     assert isinstance(end.error, ServerFailed)
-    assert sum(isinstance(event, SendDatagram) for event in seen) == 1
+    assert sum(isinstance(event, SendDatagram) for event in seen) == 2
 
 
 # Cancelling

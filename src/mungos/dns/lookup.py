@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
 from typing import Literal
 
 from mungos.addresses import address_text, literal, normalised, order_for_connecting
@@ -30,6 +28,7 @@ from mungos.dns.events import (
     SendDatagram,
     ServerFailed,
 )
+from mungos.dns.exchange import Exchange, Outcome, Query, outcome_of
 from mungos.dns.hosts import Hosts
 from mungos.dns.matching import answered, answers_question, make_query
 from mungos.dns.messages import HEADER_OCTETS, Question, Rcode, RecordType, decode, decode_head
@@ -38,53 +37,21 @@ from mungos.dns.search import candidates
 from mungos.errors import Malformed, Misuse, PeerMisbehaved, TimedOut
 from mungos.protocol import Buffer
 
-__all__ = ["MAX_BAD_ANSWERS", "Family", "Lookup"]
+__all__ = ["CANDIDATE_SECONDS", "MAX_BAD_ANSWERS", "Family", "Lookup"]
 
 Family = Literal["A", "AAAA"]
 
 MAX_BAD_ANSWERS = 16
 """Datagrams that don't answer the question, after which an exchange goes over to TCP."""
 
+CANDIDATE_SECONDS = 1.0
+"""Seconds that silence about one name leaves to each that comes after it in the search list; to all of them,
+half of what is left of the lookup at most."""
+
 _LOOPBACK = ("127.0.0.1", "::1")
 _WITHOUT_EDNS = frozenset({Rcode.FORMERR, Rcode.NOTIMP, Rcode.BADVERS})
 _ANSWERS = frozenset({Rcode.NOERROR, Rcode.NXDOMAIN})
 _TIMED_OUT = "no answer in time"
-
-
-class _Outcome(Enum):
-    """How one question of a candidate name ended."""
-
-    ADDRESSES = "addresses"
-    NO_DATA = "the name has no such address"
-    NO_NAME = "no such name"
-    FAILED = "every try failed"
-
-
-@dataclass(slots=True, eq=False)
-class _Query:
-    """One question, asked of the servers in turn until its outcome is known."""
-
-    question: Question
-    tries: int = 0
-    outcome: _Outcome | None = None
-    addresses: tuple[str, ...] = ()
-    reasons: dict[ServerAddress, str] = field(default_factory=dict)
-
-
-@dataclass(slots=True, eq=False)
-class _Exchange:
-    """One query sent to one server, over one socket."""
-
-    id: int
-    query: _Query
-    server: ServerAddress
-    message_id: int
-    stream: bool
-    level: Level
-    deadline: float
-    begun: bool = False
-    bad_answers: int = 0
-    received: bytearray = field(default_factory=bytearray)
 
 
 class Lookup:
@@ -93,8 +60,8 @@ class Lookup:
     Literals are answered at once, then `localhost` and what ends in it (RFC 6761 section 6.3), then the table
     of hosts; `invalid` (RFC 6761 section 6.4) and `onion` (RFC 7686 section 2) are never asked for. Any other
     name goes to the servers, A and AAAA at the same time, with the search list around it; the first candidate
-    with an address wins, and a server's failure ends the search, since only a clear no leads on to another
-    name. What the cache holds is not asked for.
+    with an address wins. A failure leads on like a no; but once there was one, a search that finds nothing
+    ends as a failure. What the cache holds is not asked for.
 
     A server that fails when it is asked with EDNS is asked without it at its next turn, or at once when it
     says that it can't read it; one that stays silent then too is asked over TCP (RFC 6891 sections 6.2.2 and
@@ -127,14 +94,18 @@ class Lookup:
         "_end",
         "_events",
         "_exchanges",
+        "_failures",
         "_families",
         "_host",
+        "_leave_at",
         "_levels",
         "_queries",
         "_random",
         "_refused",
         "_servers",
         "_tell_at",
+        "_tries",
+        "_until",
         "_within",
         "exchanges_begun",
         "ignored",
@@ -167,11 +138,16 @@ class Lookup:
         self._end = now + within
         self._addresses_wait: float | None = None
         self._tell_at: float | None = None
+        # The present candidate's share of the time, and when it is left since one family has no such name.
+        self._until = self._end
+        self._leave_at: float | None = None
+        self._tries = 0
         self._done = False
         self._events: deque[Event] = deque()
-        self._exchanges: dict[int, _Exchange] = {}
-        self._queries: tuple[_Query, ...] = ()
-        self._refused: list[tuple[str, _Outcome]] = []
+        self._exchanges: dict[int, Exchange] = {}
+        self._queries: tuple[Query, ...] = ()
+        self._refused: list[tuple[str, Outcome]] = []
+        self._failures: dict[ServerAddress, str] = {}
         self._cache = cache if cache is not None else Cache(config)
         self._levels: dict[ServerAddress, Level] = {}
         self._servers = tuple(config.servers)
@@ -195,7 +171,7 @@ class Lookup:
         if self._done:
             return None
         earliest = min([exchange.deadline for exchange in self._exchanges.values()], default=self._end)
-        for instant in (self._addresses_wait, self._tell_at):
+        for instant in (self._addresses_wait, self._tell_at, self._leave_at):
             if instant is not None:
                 earliest = min(earliest, instant)
         return min(earliest, self._end)
@@ -261,6 +237,9 @@ class Lookup:
             return
         if self._tell_at is not None and now >= self._tell_at:
             self._tell()
+        if self._leave_at is not None and now >= self._leave_at:
+            self._leave(now)
+            return
         for exchange in list(self._exchanges.values()):
             if exchange.id in self._exchanges and now >= exchange.deadline:
                 self._descend(exchange)
@@ -271,7 +250,7 @@ class Lookup:
         any more. Legal at any time, and idempotent."""
         self._finish(None)
 
-    def _live(self, exchange_id: int, now: float, *, stream: bool | None) -> _Exchange | None:
+    def _live(self, exchange_id: int, now: float, *, stream: bool | None) -> Exchange | None:
         exchange = self._exchanges.get(exchange_id)
         if exchange is None:
             return None
@@ -315,30 +294,33 @@ class Lookup:
 
     def _ask_next_candidate(self, now: float) -> None:
         name = self._candidates.popleft()
-        self._queries = tuple(_Query(Question(name, RecordType[family])) for family in self._families)
+        self._leave_at = None
+        self._until = self._end - min((self._end - now) / 2, CANDIDATE_SECONDS * len(self._candidates))
+        self._queries = tuple(Query(Question(name, RecordType[family])) for family in self._families)
         for query in self._queries:
             known = self._cache.find(query.question, now)
             if known is not None:
                 query.addresses = known.addresses
-                query.outcome = _outcome(known.addresses, exists=known.exists)
+                query.outcome = outcome_of(known.addresses, exists=known.exists)
         for query in self._queries:
             if query.outcome is None:
                 self._try_next_server(query, now)
         if not self._done:
             self._review(now)
 
-    def _try_next_server(self, query: _Query, now: float) -> None:
-        if query.tries >= self._config.attempts * len(self._servers):
-            query.outcome = _Outcome.FAILED
+    def _try_next_server(self, query: Query, now: float) -> None:
+        if query.tries >= self._config.attempts * len(self._servers) or now >= self._until:
+            query.outcome = Outcome.FAILED
             return
         server = self._servers[query.tries % len(self._servers)]
         query.tries += 1
+        self._tries += 1
         level = self._levels.get(server)
         if level is None:
             level = self._levels[server] = self._cache.level(server, now)
         self._begin(query, server, level, now, stream=self._config.use_stream or level is Level.STREAM)
 
-    def _begin(self, query: _Query, server: ServerAddress, level: Level, now: float, *, stream: bool) -> None:
+    def _begin(self, query: Query, server: ServerAddress, level: Level, now: float, *, stream: bool) -> None:
         message_id = int.from_bytes(self._random(2), "big")
         payload_size = self._config.payload_size if level is Level.EDNS else None
         payload = make_query(query.question, message_id, payload_size)
@@ -351,11 +333,11 @@ class Lookup:
         # A silent server must leave time for all tries that come after: a datagram may just have been lost,
         # and some drop what they can't read.
         left = self._config.attempts * len(self._servers) - query.tries + 1
-        share = self._end if left == 1 else now + (self._end - now) / left
+        share = self._until if left == 1 else now + (self._until - now) / left
         deadline = min(now + self._config.timeout, share)
-        self._exchanges[number] = _Exchange(number, query, server, message_id, stream, level, deadline)
+        self._exchanges[number] = Exchange(number, query, server, message_id, stream, level, deadline)
 
-    def _answer(self, exchange: _Exchange, data: bytes, now: float) -> None:
+    def _answer(self, exchange: Exchange, data: bytes, now: float) -> None:
         query = exchange.query
         try:
             # A header alone has no question, whatever it counts.
@@ -401,10 +383,10 @@ class Lookup:
         exists = rcode == Rcode.NOERROR
         self._cache.keep(query.question, said.addresses, exists=exists, ttl=said.ttl, now=now)
         query.addresses = said.addresses
-        query.outcome = _outcome(said.addresses, exists=exists)
+        query.outcome = outcome_of(said.addresses, exists=exists)
         self._review(now)
 
-    def _refused_by(self, exchange: _Exchange, rcode: int, now: float) -> None:
+    def _refused_by(self, exchange: Exchange, rcode: int, now: float) -> None:
         """A server answered with a failure."""
         if exchange.level is Level.EDNS and rcode in _WITHOUT_EDNS:
             # RFC 6891 section 7: a server that does not know EDNS says FORMERR; older ones say NOTIMP.
@@ -418,12 +400,12 @@ class Lookup:
         name = Rcode(rcode).name if rcode in _RCODES else f"response code {rcode}"
         self._fail(exchange, f"answered {name}", now)
 
-    def _descend(self, exchange: _Exchange) -> None:
+    def _descend(self, exchange: Exchange) -> None:
         """A server failed at the level of this exchange: its next turn is at another."""
         below = Level.EDNS if exchange.level is Level.STREAM else Level(exchange.level + 1)
         self._levels[exchange.server] = below
 
-    def _ignore(self, exchange: _Exchange, now: float) -> None:
+    def _ignore(self, exchange: Exchange, now: float) -> None:
         self.ignored += 1
         exchange.bad_answers += 1
         if exchange.stream:
@@ -433,7 +415,7 @@ class Lookup:
             self._close(exchange)
             self._begin(exchange.query, exchange.server, exchange.level, now, stream=True)
 
-    def _fail(self, exchange: _Exchange, reason: str, now: float) -> None:
+    def _fail(self, exchange: Exchange, reason: str, now: float) -> None:
         self._close(exchange)
         exchange.query.reasons[exchange.server] = reason
         self._try_next_server(exchange.query, now)
@@ -452,6 +434,19 @@ class Lookup:
             self._tell_at = now + self._config.resolution_delay
             if RecordType.AAAA in found:
                 self._tell()
+        elif self._candidates and self._leave_at is None:
+            # RFC 8020 section 2: where there is no such name, it has nothing of any type. Some say so of the
+            # one type that they don't know (RFC 4074 section 4.2), so the other family gets its moment.
+            if any(query.outcome is Outcome.NO_NAME for query in self._queries):
+                self._leave_at = now + self._config.grace
+
+    def _leave(self, now: float) -> None:
+        """On to the next candidate, with questions unanswered."""
+        for exchange in list(self._exchanges.values()):
+            self._close(exchange)
+            exchange.query.reasons[exchange.server] = _TIMED_OUT
+            exchange.query.outcome = Outcome.FAILED
+        self._conclude(now)
 
     def _tell(self) -> None:
         self._tell_at = None
@@ -462,42 +457,42 @@ class Lookup:
 
     def _conclude(self, now: float) -> None:
         addresses = self._addresses()
-        outcomes = {query.outcome for query in self._queries}
         if addresses:
             self._finish(Resolved(addresses))
-        elif _Outcome.FAILED in outcomes:
+            return
+        outcomes = {query.outcome for query in self._queries}
+        # A failure is no answer, whatever the other family has said.
+        said = next(one for one in (Outcome.FAILED, Outcome.NO_DATA, Outcome.NO_NAME) if one in outcomes)
+        self._refused.append((name_to_text(self._queries[0].question.name), said))
+        if said is Outcome.FAILED:
+            for query in self._queries:
+                for server, reason in query.reasons.items():
+                    if self._failures.get(server, _TIMED_OUT) == _TIMED_OUT:
+                        self._failures[server] = reason
+        if self._candidates:
+            self._ask_next_candidate(now)
+        elif self._failures:
             self._finish(Failed(self._server_error()))
         else:
-            said = _Outcome.NO_DATA if _Outcome.NO_DATA in outcomes else _Outcome.NO_NAME
-            self._refused.append((name_to_text(self._queries[0].question.name), said))
-            if self._candidates:
-                self._ask_next_candidate(now)
-            else:
-                told = "; ".join(f"{name}: {said.value}" for name, said in self._refused)
-                exists = any(said is _Outcome.NO_DATA for _, said in self._refused)
-                self._finish(Failed(NameNotFound(self._host, told, exists=exists)))
+            told = "; ".join(f"{name}: {said.value}" for name, said in self._refused)
+            exists = any(said is Outcome.NO_DATA for _, said in self._refused)
+            self._finish(Failed(NameNotFound(self._host, told, exists=exists)))
 
     def _server_error(self) -> ServerFailed | TimedOut:
-        reasons: dict[ServerAddress, str] = {}
-        for query in self._queries:
-            for server, reason in query.reasons.items():
-                if reasons.get(server, _TIMED_OUT) == _TIMED_OUT:
-                    reasons[server] = reason
-        if any(reason != _TIMED_OUT for reason in reasons.values()):
-            return ServerFailed(self._host, reasons)
+        if any(reason != _TIMED_OUT for reason in self._failures.values()):
+            return ServerFailed(self._host, self._failures)
         return self._timed_out()
 
     def _timed_out(self) -> TimedOut:
-        tries = sum(query.tries for query in self._queries)
         asked = ", ".join(server.host for server in self._servers)
         return TimedOut(
             "resolving",
             f"timed out while resolving {self._host!r} (limit {self._within:g} s):"
-            f" no usable answer from {asked} in {tries} tries",
+            f" no usable answer from {asked} in {self._tries} tries",
             limit=self._within,
         )
 
-    def _close(self, exchange: _Exchange) -> None:
+    def _close(self, exchange: Exchange) -> None:
         del self._exchanges[exchange.id]
         if exchange.begun:
             self._events.append(CloseExchange(exchange.id))
@@ -512,12 +507,6 @@ class Lookup:
             self._events.append(end)
         else:
             self._events = deque(event for event in self._events if isinstance(event, CloseExchange))
-
-
-def _outcome(addresses: tuple[str, ...], *, exists: bool) -> _Outcome:
-    if addresses:
-        return _Outcome.ADDRESSES
-    return _Outcome.NO_DATA if exists else _Outcome.NO_NAME
 
 
 _RCODES = frozenset(Rcode)
