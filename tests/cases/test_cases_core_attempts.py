@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -223,6 +224,55 @@ def test_attempts_at_once_are_bounded_and_every_address_gets_its_share(world: Wo
         holds(manager, 1)
 
 
+@MEMORY
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 20, 38, 40, 63])
+def test_however_many_addresses_are_silent_the_pace_stays(world: World, count: int) -> None:
+    listener = world.manager().listen("tcp://127.0.0.1:0", Notes())
+    port = listener.url.port or 0
+    dead = [f"127.0.0.{last}" for last in range(2, 2 + count)]
+    with silent(world, port, *dead):
+        notes = connect(world, [*dead, "127.0.0.1"], port)
+        began, limits = world.now(), Limits()
+        tried = watch_connects(manager_of(world), world.now)
+        most = 0
+        while not notes.of("Opened"):
+            world.sleep(0.01)
+            assert not notes.of("Closed"), tried
+            if not lookups(manager_of(world)):
+                most = max(most, manager_of(world).ledger.census()["descriptor"])
+        assert world.now() - began <= min(count * limits.attempt_delay, limits.connect_within) + 0.02
+        assert [host for host, _ in tried] == [*dead, "127.0.0.1"]
+        assert most == min(count, limits.max_attempts)
+
+
+@MEMORY
+@pytest.mark.parametrize(("most", "expected"), [(1, [0.0, 2.0, 4.0]), (2, [0.0, 0.25, 2.0, 2.25])])
+def test_an_attempt_that_makes_room_had_time_for_two_segments(
+    world: World, most: int, expected: list[float]
+) -> None:
+    hosts = [f"127.0.0.{last}" for last in range(2, 2 + len(expected))]
+    with silent(world, 80, *hosts):
+        notes = connect(world, hosts, 80, Limits(max_attempts=most))
+        began = world.now()
+        tried = watch_connects(manager_of(world), world.now)
+        while not notes.of("Closed"):
+            world.sleep(0.01)
+    assert [round(at - began, 2) for _, at in tried] == expected
+
+
+@MEMORY
+def test_rfc8305_8_attempts_are_ten_milliseconds_apart_at_the_least(world: World) -> None:
+    hosts = [f"127.0.0.{last}" for last in range(2, 62)]
+    with silent(world, 80, *hosts):
+        notes = connect(world, hosts, 80, Limits(connect_within=0.3, attempt_delay=0.001))
+        began = world.now()
+        tried = watch_connects(manager_of(world), world.now)
+        ended(world, notes, CloseKind.TIMED_OUT)
+    gaps = [later[1] - earlier[1] for earlier, later in itertools.pairwise(tried)]
+    assert min(gaps) >= 0.0099
+    assert tried[-1][1] - began < 0.3
+
+
 def test_an_attempt_that_fails_starts_the_next_at_once(world: World) -> None:
     listener = world.manager().listen("tcp://127.0.0.1:0", Notes())
     port = listener.url.port or 0
@@ -285,12 +335,12 @@ def test_an_address_to_which_there_is_no_way_does_not_hide_that_the_other_refuse
 
 @MEMORY
 def test_addresses_that_were_not_tried_in_time_are_named(world: World) -> None:
-    hosts = ["127.0.0.2", "127.0.0.3"]
+    hosts = [f"127.0.0.{last}" for last in range(2, 62)]
     with silent(world, 80, *hosts):
-        notes = connect(world, hosts, 80, Limits(attempt_delay=5.0, connect_within=1.0))
+        notes = connect(world, hosts, 80, Limits(attempt_delay=5.0, connect_within=0.3))
         reason = ended(world, notes, CloseKind.TIMED_OUT)
         assert "127.0.0.2:80: no answer in time" in str(reason)
-        assert "127.0.0.3:80: not tried" in str(reason)
+        assert "127.0.0.61:80: not tried" in str(reason)
 
 
 @pytest.mark.parametrize("verb", ["abort", "close", "manager"])

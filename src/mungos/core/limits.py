@@ -43,10 +43,11 @@ class Limits:
         resolve_within: seconds for a name lookup, all servers and attempts. At it: `timed out` while
             resolving.
         connect_within: seconds for TCP's handshake, all addresses. At it: `timed out` while connecting.
-        attempt_delay: seconds for one address to answer alone (RFC 8305 section 5). At it: the next one is
-            tried beside those that have not answered.
+        attempt_delay: seconds for one address to answer alone (RFC 8305 section 5), 0.01 at the least; fewer
+            where the time would not do for all. At it: the next one is tried beside those that have not
+            answered.
         max_attempts: addresses of one connection that are tried at once. At it: the oldest attempt makes
-            room, so that all get their share of `connect_within`.
+            room when the next one is due, after 2 seconds at the least if there is the time for all.
         close_within: seconds that `close()` drains. At it: it becomes `abort()`: `timed out` while closing.
         linger: seconds to wait for the peer's end once all of ours is sent. At it: `timed out` while closing,
             or `clean` when it has taken its leave over TLS.

@@ -24,6 +24,12 @@ __all__ = ["Attempt", "Opening", "addresses_of", "unix_address"]
 
 log = logging.getLogger("mungos.connection")
 
+LEAST_DELAY = 0.01
+"""Seconds from one attempt to the next beside it, at the least (RFC 8305 section 8)."""
+LEAST_TRIAL = 2.0
+"""Seconds that an attempt has before it makes room for another, if there is time for that many: TCP sends its
+first segment a second time after one (RFC 6298 section 2)."""
+
 _NO_ANSWER = "no answer in time"
 _UNREACHABLE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.EHOSTDOWN}
 
@@ -42,13 +48,14 @@ def addresses_of(literals: tuple[str, ...], port: int) -> list[Address]:
 class Attempt:
     """One address that is being connected to, for a connection."""
 
-    __slots__ = ("_opening", "connection", "endpoint", "entry")
+    __slots__ = ("_opening", "begun", "connection", "endpoint", "entry")
 
     def __init__(self, opening: Opening, connection: Stream, endpoint: StreamEndpoint) -> None:
         manager = connection.manager
         self._opening = opening
         self.connection = connection
         self.endpoint = endpoint
+        self.begun = manager.now
         self.entry = manager.ledger.enter(
             "descriptor",
             f"{connection} stream {endpoint.local} ↔ {endpoint.remote}",
@@ -81,7 +88,8 @@ class Opening:
     """One connection's way to its transport.
 
     The first address is tried as soon as it is known; the next one when the last fails, or after
-    `attempt_delay` beside it. Whichever connects first is the transport, and the others are released.
+    `attempt_delay` beside it, or sooner where there are so many that the time would not do. Whichever
+    connects first is the transport, and the others are released.
     """
 
     __slots__ = (
@@ -200,8 +208,10 @@ class Opening:
         if self._waiting:
             delay = self._limits.attempt_delay
             if len(self._attempts) >= self._limits.max_attempts:
-                delay = max(delay, (self._until - self._started) / (len(self._waiting) + 1))
-            self._next_at = self._started + delay
+                oldest = next(iter(self._attempts))
+                delay = max(delay, oldest.begun + LEAST_TRIAL - self._started)
+            share = (self._until - self._started) / (len(self._waiting) + 1)
+            self._next_at = self._started + max(LEAST_DELAY, min(delay, share))
         self._connection.manager.schedule(self._connection, self.deadline)
 
     def _failed(self, address: Address, error: OSError) -> None:
