@@ -88,6 +88,52 @@ def test_a_link_of_somebody_else_is_refused(tmp_path: Path, kept: Path, write: o
 
 
 @others
+@pytest.mark.parametrize(
+    "to", ["folder", "{folder}", "other/../folder"], ids=["name", "whole path", "parent"]
+)
+@pytest.mark.parametrize(
+    "write",
+    [lambda path: write_whole(path, b"new"), open_to_write, open_to_append, place_of],
+    ids=["whole", "open", "append", "place"],
+)
+def test_a_folder_that_is_a_link_of_somebody_else_is_refused(tmp_path: Path, to: str, write: object) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (tmp_path / "other").mkdir()
+    link = tmp_path / "link"
+    link.symlink_to(to.format(folder=folder))
+    os.chown(link, SOMEBODY, SOMEBODY, follow_symlinks=False)
+    assert callable(write)
+    for path in (f"{link}/report", f"{tmp_path}/other/../link/./report", f"{link}/missing/report"):
+        with pytest.raises(PermissionError, match="a link that somebody else made"):
+            write(path)
+    assert os.listdir(folder) == []
+
+
+def test_folders_that_are_our_own_links_are_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "folder" / "inside"
+    folder.mkdir(parents=True)
+    (tmp_path / "link").symlink_to("second")
+    (tmp_path / "second").symlink_to(tmp_path / "folder")
+    (folder / "up").symlink_to("../../link/inside/")
+    monkeypatch.chdir(tmp_path)
+    for path in ("link/inside/new", f"{tmp_path}/second/inside/./up/new", "link/../folder//inside/up/up/new"):
+        assert place_of(path) == str(folder / "new")
+        write_whole(path, b"new")
+        assert os.listdir(folder) == ["new", "up"] or os.listdir(folder) == ["up", "new"]
+        (folder / "new").unlink()
+    assert place_of("missing/folder/new") == str(tmp_path / "missing/folder/new")
+    assert place_of("/") == "/"
+
+
+def test_a_file_is_no_folder(tmp_path: Path, kept: Path) -> None:
+    for path in (f"{kept}/", f"{kept}/new", f"{kept}/../new", f"{kept}/."):
+        with pytest.raises(NotADirectoryError):
+            write_whole(path, b"new")
+    assert os.listdir(tmp_path) == ["kept"]
+
+
+@others
 def test_a_fifo_of_somebody_else_gets_nothing(tmp_path: Path) -> None:
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)

@@ -25,6 +25,7 @@ __all__ = [
     "function",
     "instance",
     "items",
+    "kind_of",
     "known_options",
     "matches",
     "names",
@@ -64,6 +65,11 @@ def shown(value: object) -> str:
     if isinstance(value, str | bytes):
         cut = value[:_MOST_SHOWN]
         return f"{cut!r}{'...' if len(cut) < len(value) else ''}"
+    return kind_of(value)
+
+
+def kind_of(value: object) -> str:
+    """The value's type as a message may name it: "a str"."""
     return f"{'an' if _kind(value)[:1] in 'aeiouAEIOU' else 'a'} {_kind(value)}"
 
 
@@ -76,7 +82,7 @@ def wrong(name: str, value: object, write: str, *, secret: bool = False) -> Misu
         write: what it has to be, as an order: "1 or more".
         secret: only its type is shown.
     """
-    seen = f"a {_kind(value)}, not shown here" if secret and isinstance(value, _STRINGS) else shown(value)
+    seen = f"{kind_of(value)}, not shown here" if secret and isinstance(value, _STRINGS) else shown(value)
     return Misuse(f"{name} is {seen}: write {write}")
 
 

@@ -21,28 +21,45 @@ _MOST_LINKS = 40  # from one to the next, as the kernel has it
 
 
 def place_of(path: str) -> str:
-    """Where a file is to be written: the path, or where its link leads, if we or the system made that link.
+    """Where a file is to be written: the path, or where its links and its folders' links lead, if we or the
+    system made them.
 
     Args:
         path: of a file; it may be missing.
 
     Raises:
-        PermissionError: a link that somebody else made stands there.
+        PermissionError: a link that somebody else made stands there, or on the way.
         OSError: it can't be told.
     """
-    for _ in range(_MOST_LINKS):
-        try:
-            found = os.lstat(path)
-        except FileNotFoundError:
-            break
-        if not stat.S_ISLNK(found.st_mode):
-            break
-        if found.st_uid not in {os.geteuid(), 0}:
-            raise PermissionError(errno.EPERM, "it is a link that somebody else made", path)
-        path = os.path.join(os.path.dirname(path), os.readlink(path))
-    else:
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-    return os.path.join(os.path.realpath(os.path.dirname(path) or os.curdir), os.path.basename(path))
+    place = "/" if path.startswith("/") else os.getcwd()
+    left = path.split("/")[::-1]
+    links = 0
+    while left:
+        part = left.pop()
+        if part == "..":
+            place = os.path.dirname(place)  # there is no link in it
+        elif part not in {"", "."}:
+            step = os.path.join(place, part)
+            try:
+                found = os.lstat(step)
+            except FileNotFoundError:
+                place = step
+                continue
+            if not stat.S_ISLNK(found.st_mode):
+                if left and not stat.S_ISDIR(found.st_mode):
+                    raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), step)
+                place = step
+                continue
+            if found.st_uid not in {os.geteuid(), 0}:
+                raise PermissionError(errno.EPERM, "it is a link that somebody else made", step)
+            links += 1
+            if links > _MOST_LINKS:
+                raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+            target = os.readlink(step)
+            if target.startswith("/"):
+                place = "/"
+            left += target.split("/")[::-1]
+    return place
 
 
 def open_to_write(path: str, mode: int = 0o666) -> int:
@@ -66,7 +83,8 @@ def open_to_append(path: str) -> int:
     """Open a file of secrets, or make it: readable for its owner alone, from now on if not before.
 
     Args:
-        path: no link; a regular file of ours that has no other name, a FIFO of ours, or a device.
+        path: no link, and on its way none that somebody else made; a regular file of ours that has no other
+            name, a FIFO of ours, or a device.
 
     Returns:
         A descriptor that does not block.
@@ -75,8 +93,10 @@ def open_to_append(path: str) -> int:
         PermissionError: it is something else, or somebody else's.
         OSError: it can't be opened.
     """
+    folder, name = os.path.split(path)
+    place = os.path.join(place_of(folder), name)
     try:
-        descriptor = os.open(path, _FLAGS | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, PRIVATE)
+        descriptor = os.open(place, _FLAGS | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, PRIVATE)
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise PermissionError(errno.EPERM, "it is a link: name the file itself", path) from None

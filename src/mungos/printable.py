@@ -20,7 +20,8 @@ def printable(text: str, *, keep: str = "", most: int | None = None) -> str:
     Args:
         text: from anywhere.
         keep: characters that stay as they are.
-        most: characters that the result has at most, with how many are left out at its end; None: any number.
+        most: characters that the result has at most, unless that is fewer than its end takes, which says how
+            many the whole has; None: any number.
     """
     over = 0
     if most is not None and len(text) > most:

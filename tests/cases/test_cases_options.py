@@ -105,7 +105,7 @@ WEBSOCKET: list[Wrong] = [
     ({"subprotocols": 3}, ("subprotocols", "3", '("chat"')),
     ({"subprotocols": ("a b",)}, ("subprotocols", "'a b'")),
     ({"subprotocols": ("a", "a")}, ("twice",)),
-    ({"headers": "X: 1"}, ("pairs of name and value", "'X'")),
+    ({"headers": "X: 1"}, ("pairs of name and value", "not a str")),
     ({"headers": 3}, ("headers", "3")),
     ({"headers": ({"X": "1"},)}, ("pairs of name and value",)),
     ({"headers": (("X", "a\r\nY: 1"),)}, ("field X", r"'\r'")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
@@ -149,6 +150,39 @@ def test_a_value_that_may_be_a_password_is_in_no_message() -> None:
     assert "hunter2" not in str(caught.value)
     assert str(caught.value).startswith("field Authorization: ")
     assert "character 15" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ["Authorization: Bearer hunter2"],
+        [b"Authorization: Bearer hunter2"],
+        "Authorization: Bearer hunter2",
+        [("Authorization", "Bearer", "hunter2")],
+        [("Authorization: Bearer hunter2", "")],
+        [(b"Authorization: Bearer hunter2", b"")],
+        [(" hunter2", "")],
+        {"Authorization: Bearer hunter2": ""},
+        ["hunter2"],
+        [["hunter2"]],
+    ],
+    ids=repr,
+)
+def test_a_line_that_may_hold_a_password_is_in_no_message(headers: object) -> None:
+    with pytest.raises(Misuse) as caught:
+        client().request("GET", "/", headers)  # type: ignore[arg-type]
+    assert "hunter2" not in str(caught.value)
+    assert "Bearer" not in str(caught.value)
+
+
+def test_a_name_of_a_field_that_is_none_is_told_up_to_its_fault() -> None:
+    for name, says in (
+        ("Authorization: Bearer hunter2", "'Authorization' and then ':' (character 14)"),
+        ("", "'' and then nothing at all"),
+        ("a" * 300 + "\n", "... (300 characters) and then '\\n' (character 301)"),
+    ):
+        with pytest.raises(Misuse, match=re.escape(says)):
+            client().request("GET", "/", ((name, "x"),))
 
 
 BODIES: list[object] = [5, -1, True, 2.5, "text", [1, 2], (), {}, object()]

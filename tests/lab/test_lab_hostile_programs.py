@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import select
@@ -91,6 +92,25 @@ def test_a_directory_that_became_something_else_is_removed_as_that(
     assert (record.verdict, record.exit_status) == (Verdict.FAILED if status else Verdict.PASSED, status)
     assert problem(record) == ""
     assert workspaces(precious) == []
+
+
+def test_a_directory_that_can_not_be_held_does_not_stay(
+    precious: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    open_it = os.open
+
+    def no_descriptor_left(path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if dir_fd is not None:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
+        return open_it(path, flags, mode)
+
+    before = os.listdir("/proc/self/fd")
+    monkeypatch.setattr(os, "open", no_descriptor_left)
+    with pytest.raises(OSError, match="Too many open files"):
+        Workspace().make()
+    monkeypatch.undo()
+    assert os.listdir(precious.parent / "workspaces") == []
+    assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
 def test_a_directory_that_was_moved_away_is_left_there_and_told(precious: Path) -> None:

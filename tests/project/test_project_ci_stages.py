@@ -84,6 +84,19 @@ def test_stage_that_can_not_be_set_up_for_another_reason_fails_the_run(tmp_path:
     assert "passed" in told.splitlines()[-1]
 
 
+def test_a_stage_on_no_other_processor_that_ends_like_one_that_lacks_files_failed(tmp_path: Path) -> None:
+    done = ci(
+        tmp_path,
+        "stage alone private 60 20 20 sh -c 'exit 77'",
+        "stage last private 60 20 20 true",
+    )
+    assert done.returncode == 1, done.stdout
+    told = summary_of(done)
+    assert "FAILED with status 77" in told
+    assert "NOT RUN" not in told
+    assert "passed" in told.splitlines()[-1]
+
+
 def test_status_of_a_stage_through_make_is_never_taken_for_not_run(tmp_path: Path) -> None:
     (tmp_path / "Makefile").write_text("lacking:\n\t@exit 77\n")
     done = ci(tmp_path, "stage made private 60 20 20 make lacking")

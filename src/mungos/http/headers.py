@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from mungos.checking import shown
+from mungos.checking import kind_of
 from mungos.errors import Misuse
 from mungos.printable import quoted
 
@@ -134,7 +134,11 @@ def encode_fields(fields: FieldLines) -> tuple[bytes, dict[str, str]]:
 
 def _check_name(name: str) -> str:
     if _NAME.fullmatch(name) is None:
-        raise Misuse(f"not a field name: {name[:80]!r} (RFC 9110 section 5.1)")
+        # A whole line may have been given for the name: what stands behind it may be a password.
+        right = _NAME.match(name)
+        at = right.end() if right is not None else 0
+        wrong = f"{name[at]!r} (character {at + 1})" if name else "nothing at all"
+        raise Misuse(f"not a field name, {quoted(name[:at])} and then {wrong} (RFC 9110 section 5.1)")
     key = name.lower()
     if len(_checked_names) < _MOST_CHECKED_NAMES:
         _checked_names[name] = key
@@ -144,7 +148,7 @@ def _check_name(name: str) -> str:
 def _no_pair(given: object) -> Misuse:
     return Misuse(
         f'fields are pairs of name and value, all str or all bytes: write (("X-Name", "value"),), '
-        f"not {shown(given)}"
+        f"not {kind_of(given)}"  # which may hold a password
     )
 
 

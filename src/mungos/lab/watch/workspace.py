@@ -41,13 +41,21 @@ class Workspace:
         base = os.path.realpath(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108 - the name is not to be guessed
         name = f"mungos-lab-{os.getpid()}-{os.urandom(8).hex()}"
         place = os.open(base, _FOLDER)
+        made = False
         try:
             os.mkdir(name, 0o700, dir_fd=place)
+            made = True
             folder = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=place)
             if os.fstat(folder).st_uid != os.geteuid():  # where everybody may rename everything
+                made = False
                 os.close(folder)
                 raise PermissionError(1, "somebody else's directory took its place", os.path.join(base, name))
         except BaseException:
+            if made:
+                try:  # noqa: SIM105 - see _remove_other
+                    os.rmdir(name, dir_fd=place)
+                except OSError:
+                    pass
             os.close(place)
             raise
         self.path, self.place, self.folder = os.path.join(base, name), place, folder
