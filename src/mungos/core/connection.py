@@ -7,7 +7,7 @@ from mungos.core.lifecycle import Handler
 from mungos.core.options import judge_tls
 from mungos.core.plain import PlainProtocol
 from mungos.core.reasons import CloseKind, CloseReason
-from mungos.core.securing import Securing, open_session
+from mungos.core.securing import Securing, open_tls_session
 from mungos.core.states import Phase, ReadSide, WriteSide
 from mungos.core.stream import Stream
 from mungos.errors import Closed, Misuse
@@ -171,9 +171,8 @@ class Connection(Stream):
                     f"{self} can't start TLS now: it must be open in both directions, plain and without a "
                     "protocol"
                 )
-            session = open_session(config, server_name, engine)
             self._move_out()
-            self._secure = secure = Securing(self, session)
+            self._secure = secure = Securing(self, open_tls_session(config, server_name, engine))
             early = self.protocol.leftover() + self._held
             self._held = b""
             self._interrupt = True

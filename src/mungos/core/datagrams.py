@@ -7,7 +7,7 @@ import logging
 from collections import deque
 from typing import TYPE_CHECKING
 
-from mungos.checking import as_bytes
+from mungos import checking
 from mungos.core.events import Closed as ClosedEvent
 from mungos.core.events import Datagram, DatagramError, Opened, Writable
 from mungos.core.ledger import Origin
@@ -135,7 +135,7 @@ class DatagramConnection:
         if to is None and not self.is_client:
             raise Misuse(f"{self} listens: say to whom the datagram goes")
         if type(data) is not bytes:
-            data = as_bytes("data", data)
+            data = checking.as_bytes("data", data)
         size = len(data)
         if size > MAX_DATAGRAM:
             raise Misuse(f"a datagram of {size} bytes is above the limit of {MAX_DATAGRAM} bytes")
@@ -175,7 +175,9 @@ class DatagramConnection:
         self._update_interest()
 
     def close(self, within: float | None = None) -> None:
-        """Send what is queued, at most `within` seconds, then end. Idempotent, legal from any thread."""
+        """Send what is queued, at most `within` seconds (`Limits.close_within` when None), then end.
+        Idempotent, legal from any thread."""
+        checking.seconds("within", within, zero=True, none=True)
         manager = self.manager
         if not manager.is_owner():
             manager.call_soon(self.close, within)
@@ -227,14 +229,12 @@ class DatagramConnection:
         else:
             targets = addresses_of(remotes or (), self.url.port)
             endpoint = self._connect(targets)
+        what = f"{self} datagrams {endpoint.local} ↔ {endpoint.remote}"
+        self._entry = self.manager.own(endpoint, self, READABLE, what, self.origin, endpoint.close)
         self._endpoint = endpoint
         self.local, self.remote = endpoint.local, endpoint.remote
-        self._entry = self.manager.ledger.enter(
-            "descriptor", f"{self} datagrams {self.local} ↔ {self.remote}", self.origin, self.manager.now
-        )
-        self._set_phase(Phase.OPEN)
         self._interest = READABLE
-        self.manager.watch(endpoint.fd, self, READABLE)
+        self._set_phase(Phase.OPEN)
         self._update_interest()
         self.manager.call_soon(self._tell_opened)
 
@@ -389,6 +389,12 @@ class DatagramConnection:
         self.unsent = 0
         self.timer_at = NEVER
         self.manager.forget(self)
+
+    def never_began(self, error: BaseException) -> None:
+        """Its socket was not made: it ends, and the handler, which has never heard of it, does not hear of
+        its end."""
+        self._handler = _nothing
+        self.finish(CloseKind.HANDLER_ERROR, error)
 
     def deliver_closed(self) -> None:
         """The last event."""

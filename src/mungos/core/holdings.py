@@ -55,8 +55,8 @@ class Holdings:
                 f"{self.total}: the limit held_per_manager is {self.limit} bytes"
             )
             log.warning("%s is aborted: %s", most, error)
+            self.leave(most)  # first: it may have entered just now, and not know of it
             most.finish(CloseKind.ABORTED, error, reset=True)
-            self.leave(most)
         return holders.get(connection, 0)
 
     def leave(self, connection: Lifecycle) -> None:

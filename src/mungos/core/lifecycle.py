@@ -14,7 +14,7 @@ from mungos.core.ledger import Origin
 from mungos.core.limits import Limits
 from mungos.core.plain import PlainProtocol
 from mungos.core.reasons import CloseKind, CloseReason
-from mungos.core.securing import Securing, Session
+from mungos.core.securing import Securing, TLSSession
 from mungos.core.states import PHASES, Phase, ReadSide, WriteSide, step
 from mungos.core.timers import NEVER
 from mungos.errors import Misuse, TimedOut
@@ -117,7 +117,7 @@ class Lifecycle(ABC):
         origin: Origin,
         url: URL | None,
         listener: Listener | None = None,
-        session: Session | None = None,
+        tls_session: TLSSession | None = None,
         user: object = None,
     ) -> None:
         self.manager = manager
@@ -171,8 +171,8 @@ class Lifecycle(ABC):
         self.protocol: Protocol = PlainProtocol(limits)
         self._face: object = self
         self.protocol.wake = self.wake
-        # A connection that is to be secured is so from here on: there is no way round its session.
-        self._secure = Securing(cast("Stream", self), session) if session is not None else None
+        # A connection that is to be secured is so from here on: there is no way round its TLS session.
+        self._secure = Securing(cast("Stream", self), tls_session) if tls_session is not None else None
 
     @property
     def unsent(self) -> int:
@@ -241,17 +241,20 @@ class Lifecycle(ABC):
             self._set_phase(_CONNECTING)
 
     def attach(self, endpoint: StreamEndpoint, interest: int, entry: int = 0) -> None:
-        """Own a transport from here on; with `entry`, it stands in the ledger and is watched already."""
+        """Own a transport from here on; with `entry`, it stands in the ledger and is watched already. One
+        that the system can't watch is reset."""
         manager = self.manager
+        if entry:
+            manager.take_over(endpoint.fd, self)
+        else:
+            what = f"{self} stream {endpoint.local} ↔ {endpoint.remote}"
+            entry = manager.own(endpoint, self, interest, what, self.origin, endpoint.reset)
         self._endpoint = endpoint
-        self._endpoint_entry = entry or manager.ledger.enter(
-            "descriptor", f"{self} stream {endpoint.local} ↔ {endpoint.remote}", self.origin, manager.now
-        )
+        self._endpoint_entry = entry
         self._fd = endpoint.fd
         self.local = endpoint.local
         self.remote = endpoint.remote
         self._interest = interest
-        manager.watch(endpoint.fd, self, 0 if entry else interest)
 
     def detach(self) -> None:
         """Give the transport up."""
@@ -303,11 +306,20 @@ class Lifecycle(ABC):
             self._out.clear()
             self._out_size = 0
             self._held = b""
+            self._release_protocol()
+        finally:
+            manager.forget(self)
+
+    def _release_protocol(self) -> None:
+        """Whatever it raises, the connection has ended, and whoever ended it has nothing to do with it."""
+        try:
             release = getattr(self.protocol, "release", None)
             if release is not None:
                 release()
-        finally:
-            manager.forget(self)
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                self.manager.raise_later(error)
+            log.exception("%s: its protocol failed to let go", self)
 
     def fail(self, error: BaseException, words: str, kind: CloseKind = CloseKind.BROKEN) -> None:
         """What nobody foresaw: the connection ends at once, before anything is said of it.
@@ -412,15 +424,9 @@ class Lifecycle(ABC):
             when = min(when, self._opening.deadline)
         if self.phase is not _SECURING and (due := self.protocol.deadline) is not None:
             when = min(when, due)
-        if self._secure is not None:
-            try:
-                due = self._secure.engine.deadline
-            except BaseException as error:  # noqa: BLE001 - an engine that fails takes its connection along
-                self._secure.failed(error)
-                return
-            if due is not None:
-                when = min(when, due)
-        if when < self.timer_at:
+        if self._secure is not None and (due := self._secure.deadline) is not None:
+            when = min(when, due)
+        if when < self.timer_at and self.phase is not _CLOSED:
             self.manager.schedule(self, max(when, now))
 
     def _watch_idleness(self, now: float) -> None:

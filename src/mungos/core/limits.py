@@ -15,11 +15,11 @@ class Limits:
     """Bounds; bytes, counts and seconds.
 
     Attributes:
-        max_connections: connections open at once in a manager. At it: listeners pause, and `connect` raises
-            Misuse.
+        max_connections: connections open at once in a manager, adopted ones and sockets for datagrams
+            among them. At it: listeners pause; `connect`, `adopt` and `listen` for udp raise Misuse.
         reserved_descriptors: descriptors left to files, lookups and the rest of the program. At it: a manager
             has as many connections as it may have, at RLIMIT_NOFILE less so many, or less a quarter where
-            that is fewer; listeners pause, and `connect` raises Misuse.
+            that is fewer; then as at `max_connections`.
         held_per_manager: bytes that all connections of a manager hold together, received and not handed out,
             of messages under way, or unsent; those that hold less than 16 KiB are not counted. At it: the one
             that holds most is aborted.

@@ -11,7 +11,7 @@ from mungos import checking
 from mungos.addresses import AccessList
 from mungos.core.ledger import Origin
 from mungos.core.limits import Limits
-from mungos.core.securing import server_session
+from mungos.core.securing import server_tls_session
 from mungos.core.states import PHASES, Phase, step
 from mungos.core.timers import NEVER
 from mungos.errors import Closed, Misuse
@@ -32,7 +32,7 @@ __all__ = ["Listener"]
 
 log = logging.getLogger("mungos.listener")
 
-_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
+_EXHAUSTED = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}  # of accept(2)
 _FIRST_PAUSE = 0.05
 _LONGEST_PAUSE = 1.0
 
@@ -112,8 +112,7 @@ class Listener:
         self._access = access
         self._pause = 0.0
         self._watching = True
-        self._entry = manager.ledger.enter("descriptor", f"listener {url}", origin, manager.now)
-        manager.watch(endpoint.fd, self, READABLE)
+        self._entry = manager.own(endpoint, self, READABLE, f"listener {url}", origin, endpoint.close)
         log.info("listening at %s", url)
 
     def close(self) -> None:
@@ -125,7 +124,8 @@ class Listener:
         if self.phase is Phase.CLOSED:
             return
         self.phase = step(PHASES, self.phase, Phase.CLOSED)
-        self._watch(False)
+        manager.unwatch(self._endpoint.fd, READABLE if self._watching else 0)
+        self._watching = False
         self.timer_at = NEVER
         self._endpoint.close()
         manager.ledger.strike(self._entry)
@@ -170,6 +170,8 @@ class Listener:
     def on_io(self, mask: int, now: float) -> None:
         """Somebody is at the door."""
         for _ in range(self._limits.accepts_per_turn):
+            if self.phase is Phase.CLOSED:
+                return  # by a handler, in this turn
             if self._full():
                 self._watch(False)
                 return
@@ -181,20 +183,23 @@ class Listener:
             if endpoint is None:
                 return
             self._pause = 0.0
-            if self._access is not None and endpoint.remote.family and not self._admits(endpoint):
+            if self._access is not None and not self._admits(endpoint):
                 continue
             self._welcome(endpoint)
-            if self.phase is Phase.CLOSED or self.manager.refresh() >= self.manager.scheduler.until:
+            if self.manager.refresh() >= self.manager.scheduler.until:
                 return
 
     def _admits(self, endpoint: StreamEndpoint) -> bool:
         """Whether the access list lets the peer in; else it is reset. What it can't judge, it denies."""
-        access, trouble = self._access, None
+        access = self._access
+        trouble: BaseException | None = None
         try:
             if access is None or access.allows(endpoint.remote.host):
                 return True
-        except Exception as error:  # noqa: BLE001 - as in _welcome
+        except BaseException as error:  # noqa: BLE001 - as in _welcome
             trouble = error
+            if not isinstance(error, Exception):
+                self.manager.raise_later(error)
         self.denied += 1
         endpoint.reset()
         if trouble is None:
@@ -210,8 +215,8 @@ class Listener:
         manager = self.manager
         connection: Connection | None = None
         try:
-            # A client that is to be served over TLS gets a connection only together with its session.
-            secure = None if self._tls is None else server_session(*self._tls)
+            # A client that is to be served over TLS gets a connection only together with its TLS session.
+            tls_session = None if self._tls is None else server_tls_session(*self._tls)
             connection = manager.new_connection(
                 self._handler,
                 phase=Phase.CONNECTING,
@@ -220,7 +225,7 @@ class Listener:
                 origin=self.origin,
                 url=self.url,
                 listener=self,
-                session=secure,
+                tls_session=tls_session,
                 user=self.user,
             )
             connection.attach(endpoint, READABLE)
@@ -263,6 +268,10 @@ class Listener:
         if isinstance(error, OSError) and error.errno not in _EXHAUSTED:
             log.warning("%s could not accept: %s", self, error)
             return
+        self._rest(error, now)
+
+    def _rest(self, error: OSError | MemoryError, now: float) -> None:
+        """Accept nothing for a while."""
         if not self._pause:
             log.warning(
                 "%s can't accept, the system is exhausted (%s): trying again from %g s on, up to every %g s",
@@ -281,7 +290,13 @@ class Listener:
 
     def _watch(self, wanted: bool) -> None:
         if wanted is not self._watching:
-            self._watching = wanted
-            self.manager.change_interest(
-                self._endpoint.fd, self, 0 if wanted else READABLE, READABLE if wanted else 0
-            )
+            try:
+                self.manager.change_interest(
+                    self._endpoint.fd, self, 0 if wanted else READABLE, READABLE if wanted else 0
+                )
+            except OSError as error:
+                if not wanted:
+                    raise
+                self._rest(error, self.manager.refresh())  # the poller has no room for it now
+            else:
+                self._watching = wanted

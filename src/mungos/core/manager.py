@@ -29,7 +29,7 @@ from mungos.core.opening import Attempt, Opening, unix_address
 from mungos.core.options import judge_fitting, judge_listening, judge_opening, judge_security, judge_tls
 from mungos.core.reasons import CloseKind
 from mungos.core.scheduler import Scheduler, Watcher
-from mungos.core.securing import Session, open_session
+from mungos.core.securing import TLSSession, open_tls_session
 from mungos.core.states import Phase
 from mungos.core.timers import NEVER, Sleeper, Timer
 from mungos.dns import Cache, Hosts, ResolverConfig, load
@@ -38,7 +38,7 @@ from mungos.protocol import Protocol
 from mungos.tls.config import ClientConfig, ServerConfig
 from mungos.tls.engines import select
 from mungos.url import URL, as_url
-from mungos.wires.contract import Address, Wire
+from mungos.wires.contract import Address, DatagramEndpoint, ListeningEndpoint, StreamEndpoint, Wire
 from mungos.wires.kernel import KernelWire
 
 __all__ = ["Manager"]
@@ -163,8 +163,8 @@ class Manager:
             user: the `user` of each connection.
 
         Raises:
-            Misuse: an argument or the thread is wrong, or the TLS configuration can't work with the engine;
-                nothing was opened.
+            Misuse: an argument or the thread is wrong, the TLS configuration can't work with the engine, or
+                `Limits.max_connections` are open and it is a udp URL; nothing was opened.
             Closed: the manager is closing.
             OSError: the address can't be used.
         """
@@ -184,6 +184,7 @@ class Manager:
             secured = select(engine, tls.provider), tls
             secured[0].server(tls).release()
         if target.transport == "udp":
+            self._check_room()
             return self._datagrams(target, handler, False, limits, origin, user)
         endpoint, address = None, _listening_address(target)
         try:
@@ -245,16 +246,13 @@ class Manager:
         judge_security(target, tls, server_name)
         judge_fitting(target, protocol=protocol)
         limits = limits if limits is not None else self.limits
-        if self.is_full:
-            raise Misuse(
-                f"{len(self.connections)} connections are open, the limit is {self._most_connections}"
-            )
+        self._check_room()
         if target.transport == "udp":
             return self._datagrams(target, handler, True, limits, origin, user)
-        session = None
+        tls_session = None
         if target.secure or tls is not None:
             config = tls if tls is not None else _DEFAULT_TLS
-            session = open_session(config, server_name or target.host or None, engine)
+            tls_session = open_tls_session(config, server_name or target.host or None, engine)
         connection = self.new_connection(
             handler,
             phase=Phase.RESOLVING,
@@ -262,7 +260,7 @@ class Manager:
             limits=limits,
             origin=origin,
             url=target,
-            session=session,
+            tls_session=tls_session,
             user=user,
         )
         try:
@@ -297,28 +295,39 @@ class Manager:
             handler, protocol, server_name, engine, limits, user: as for `connect`.
 
         Raises:
-            Misuse: it is not a connected stream socket, an argument or the thread is wrong, or the TLS
-                configuration can't work with the engine. In all of these cases the socket stays the caller's.
+            Misuse: it is not a connected stream socket, an argument or the thread is wrong, the TLS
+                configuration can't work with the engine, or `Limits.max_connections` are open. In all of
+                these cases the socket stays the caller's.
             Closed: the manager is closing.
         """
         origin = self._check_open()
         judge_opening(handler, protocol, limits, engine)
         judge_tls(tls, server_name)
         judge_security(None, tls, server_name)
-        session = None
+        self._check_room()
+        tls_session = None
         if tls is not None:
-            session = open_session(tls, server_name, engine)
-        endpoint = self.wire.adopt(handle)
-        connection = self.new_connection(
-            handler,
-            phase=Phase.CONNECTING,
-            is_client=not isinstance(tls, ServerConfig),
-            limits=limits if limits is not None else self.limits,
-            origin=origin,
-            url=None,
-            session=session,
-            user=user,
-        )
+            tls_session = open_tls_session(tls, server_name, engine)
+        try:
+            endpoint = self.wire.adopt(handle)
+        except BaseException:
+            if tls_session is not None:
+                tls_session.engine.release()
+            raise
+        try:
+            connection = self.new_connection(
+                handler,
+                phase=Phase.CONNECTING,
+                is_client=not isinstance(tls, ServerConfig),
+                limits=limits if limits is not None else self.limits,
+                origin=origin,
+                url=None,
+                tls_session=tls_session,
+                user=user,
+            )
+        except BaseException:
+            endpoint.reset()
+            raise
         try:
             connection.attach(endpoint, 1)
             if protocol is not None:
@@ -345,22 +354,24 @@ class Manager:
                     connection.url = _with_port(url, connection.local.port)
             else:
                 connection.begin(None, (url.host,) if literal(url.host) is not None else None)
-        except OSError as error:
-            if not is_client:
-                del self.connections[connection.id]
+        except BaseException as error:
+            if not is_client or not isinstance(error, OSError):
+                connection.never_began(error)
                 raise
             connection.finish(CloseKind.UNREACHABLE, error)
         return connection
 
-    def new_connection(self, handler: Handler, *, session: Session | None, **options: object) -> Connection:
-        """A connection with the next number, and with its session if it is to be secured; for `connect`,
+    def new_connection(
+        self, handler: Handler, *, tls_session: TLSSession | None, **options: object
+    ) -> Connection:
+        """A connection with the next number, and with its TLS session if it is to be secured; for `connect`,
         `adopt` and listeners."""
         self._next_id += 1
         try:
-            connection = Connection(self, self._next_id, handler, session=session, **options)  # type: ignore[arg-type]
+            connection = Connection(self, self._next_id, handler, tls_session=tls_session, **options)  # type: ignore[arg-type]
         except BaseException:
-            if session is not None:
-                session.engine.release()
+            if tls_session is not None:
+                tls_session.engine.release()
             raise
         self.connections[connection.id] = connection
         return connection
@@ -369,6 +380,12 @@ class Manager:
     def is_full(self) -> bool:
         """Whether `Limits.max_connections` are open, or as many as there are descriptors for."""
         return len(self.connections) >= self._most_connections
+
+    def _check_room(self) -> None:
+        if self.is_full:
+            raise Misuse(
+                f"{len(self.connections)} connections are open, the limit is {self._most_connections}"
+            )
 
     def _descriptors_allow(self) -> int:
         limits, allowed = self.limits, self.wire.descriptor_limit()
@@ -438,9 +455,14 @@ class Manager:
         """One turn without waiting, for a host.
 
         Args:
-            now: the host's idea of the present, on the same clock; the wire's own when None.
+            now: the host's idea of the present, seconds on the same clock; the wire's own when None.
+
+        Raises:
+            As `poll`.
         """
         self._check_pollable()
+        if now is not None and (type(now) is not float or not 0 <= now <= _LAST_NOW):
+            checking.seconds("now", now, zero=True, most=_LAST_NOW)
         events = self.wire.wait(0)
         self._turn(events, self.wire.now() if now is None else now)
 
@@ -625,11 +647,37 @@ class Manager:
 
     # For connections, listeners and lookups.
 
-    def watch(self, fd: int, watcher: Watcher, interest: int) -> None:
-        """Send the poller's hints for `fd` to `watcher`."""
+    def own(
+        self,
+        endpoint: StreamEndpoint | ListeningEndpoint | DatagramEndpoint,
+        watcher: Watcher,
+        interest: int,
+        what: str,
+        origin: Origin,
+        release: Callable[[], None],
+    ) -> int:
+        """Enter a descriptor in the ledger and watch it.
+
+        Where the system can't watch one more, neither is done, the descriptor is let go by `release`, and the
+        error is raised: nothing is left of it.
+
+        Returns:
+            The entry's number in the ledger.
+        """
+        entry = self.ledger.enter("descriptor", what, origin, self.now)
+        try:
+            self.scheduler.table[endpoint.fd] = watcher
+            self.wire.register(endpoint.fd, interest)
+        except BaseException:
+            self.unwatch(endpoint.fd, 0)
+            self.ledger.strike(entry)
+            release()
+            raise
+        return entry
+
+    def take_over(self, fd: int, watcher: Watcher) -> None:
+        """Send the poller's hints for `fd`, which is watched, to another watcher."""
         self.scheduler.table[fd] = watcher
-        if interest:
-            self.wire.register(fd, interest)
 
     def change_interest(self, fd: int, watcher: Watcher, old: int, new: int) -> None:
         """Without interest a descriptor leaves the poller: epoll would go on reporting hang-ups."""
@@ -765,6 +813,7 @@ def _check_resolver(resolver: object) -> None:
 
 
 _FORKED = "this manager was made before a fork: the child's copy refuses to work"
+_LAST_NOW = 1e12  # seconds: no machine's clock has come so far since it was started
 _DEFAULT_TLS = ClientConfig()
 
 

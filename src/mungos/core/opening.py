@@ -56,13 +56,14 @@ class Attempt:
         self.connection = connection
         self.endpoint = endpoint
         self.begun = manager.now
-        self.entry = manager.ledger.enter(
-            "descriptor",
+        self.entry = manager.own(
+            endpoint,
+            self,
+            WRITABLE,
             f"{connection} stream {endpoint.local} ↔ {endpoint.remote}",
             connection.origin,
-            manager.now,
+            endpoint.close,
         )
-        manager.watch(endpoint.fd, self, WRITABLE)
 
     def on_io(self, mask: int, now: float) -> None:
         """It has an answer."""
@@ -190,10 +191,11 @@ class Opening:
             self._tried[address] = None
             try:
                 endpoint = manager.wire.connect(address)
+                attempt = Attempt(self, connection, endpoint)
             except OSError as error:
                 self._failed(address, error)
                 continue
-            self._attempts[Attempt(self, connection, endpoint)] = None
+            self._attempts[attempt] = None
             connection.local, connection.remote = endpoint.local, endpoint.remote
             self._started = manager.now
             break

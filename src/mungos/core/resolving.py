@@ -154,10 +154,14 @@ class _DatagramExchange:
         self._endpoint = endpoint
         self._payload = payload
         manager = resolving.manager
-        self._entry = manager.ledger.enter(
-            "descriptor", f"DNS query to {endpoint.remote}", resolving.origin, manager.now
+        self._entry = manager.own(
+            endpoint,
+            self,
+            READABLE | WRITABLE,
+            f"DNS query to {endpoint.remote}",
+            resolving.origin,
+            endpoint.close,
         )
-        manager.watch(endpoint.fd, self, READABLE | WRITABLE)
 
     def on_io(self, mask: int, now: float) -> None:
         """The socket can take the query, or has an answer or an error."""
@@ -194,10 +198,14 @@ class _StreamExchange:
         self._payload: memoryview | None = memoryview(payload)
         self._connected = False
         manager = resolving.manager
-        self._entry = manager.ledger.enter(
-            "descriptor", f"DNS query to {endpoint.remote}", resolving.origin, manager.now
+        self._entry = manager.own(
+            endpoint,
+            self,
+            READABLE | WRITABLE,
+            f"DNS query to {endpoint.remote}",
+            resolving.origin,
+            endpoint.close,
         )
-        manager.watch(endpoint.fd, self, READABLE | WRITABLE)
 
     def on_io(self, mask: int, now: float) -> None:
         """Connected, writable or readable."""

@@ -1,7 +1,7 @@
 """TLS on a connection: ciphertext up, plaintext down, in order, with nothing hidden.
 
-A connection that is to be secured is made with its session, before there is anything to read or to send by.
-So there is no moment at which it could speak in the clear, whatever fails: without an engine there is no
+A connection that is to be secured is made with its TLS session, before there is anything to read or to send
+by. So there is no moment at which it could speak in the clear, whatever fails: without an engine there is no
 connection, and an engine that fails takes its connection with it.
 """
 
@@ -20,7 +20,7 @@ from mungos.tls.engines import select
 if TYPE_CHECKING:
     from mungos.core.stream import Stream
 
-__all__ = ["Securing", "Session", "open_session", "server_session"]
+__all__ = ["Securing", "TLSSession", "open_tls_session", "server_tls_session"]
 
 log = logging.getLogger("mungos.connection")
 
@@ -28,7 +28,7 @@ _JOIN = 64 * 1024  # bytes
 _MOST_PARTS = 4096
 
 
-class Session(NamedTuple):
+class TLSSession(NamedTuple):
     """A TLS session that has not begun: what a connection is made with that is to be secured.
 
     Attributes:
@@ -42,21 +42,21 @@ class Session(NamedTuple):
     early: bool
 
 
-def server_session(factory: tls.EngineFactory, config: ServerConfig) -> Session:
-    """A server's session. Raises Misuse when the configuration can't work."""
-    return Session(factory.server(config), factory.name, early=False)
+def server_tls_session(factory: tls.EngineFactory, config: ServerConfig) -> TLSSession:
+    """A server's TLS session. Raises Misuse when the configuration can't work."""
+    return TLSSession(factory.server(config), factory.name, early=False)
 
 
-def open_session(config: ClientConfig | ServerConfig, server_name: str | None, engine: str) -> Session:
-    """A session by a configuration, which decides the role.
+def open_tls_session(config: ClientConfig | ServerConfig, server_name: str | None, engine: str) -> TLSSession:
+    """A TLS session by a configuration, which decides the role.
 
     Raises:
         Misuse: the configuration can't work with the engine, or there is no such engine.
     """
     factory = select(engine, config.provider)
     if isinstance(config, ServerConfig):
-        return server_session(factory, config)
-    return Session(factory.client(config, server_name), factory.name, early=config.early_data != "off")
+        return server_tls_session(factory, config)
+    return TLSSession(factory.client(config, server_name), factory.name, early=config.early_data != "off")
 
 
 class Securing:
@@ -85,13 +85,13 @@ class Securing:
         "waiting_out",
     )
 
-    def __init__(self, connection: Stream, session: Session) -> None:
-        self.engine = session.engine
+    def __init__(self, connection: Stream, tls_session: TLSSession) -> None:
+        self.engine = tls_session.engine
         self._connection = connection
         self._held = b""
         self._next: tls.Event | None = None  # seen while data was put together
         self._early: list[Buffer] = []  # 0-RTT data, until it is sure that they are no replay
-        self._early_allowed = session.early
+        self._early_allowed = tls_session.early
         self._eof = False
         self._told = False
         self._out: list[Buffer] = []
@@ -99,7 +99,7 @@ class Securing:
         self.leaving = False
         manager = connection.manager
         self._entry = manager.ledger.enter(
-            "engine", f"{connection} TLS session of {session.kind}", connection.origin, manager.now
+            "engine", f"{connection} TLS session of {tls_session.kind}", connection.origin, manager.now
         )
 
     @property
@@ -115,6 +115,15 @@ class Securing:
         except Exception:  # noqa: BLE001 - asked for a log line or a report, also of one that has failed
             unread = 0
         return len(self._held) + unread + sum(map(len, self._early))
+
+    @property
+    def deadline(self) -> float | None:
+        """When the engine wants `expire` to be called, if at all."""
+        try:
+            return self.engine.deadline
+        except BaseException as error:  # noqa: BLE001 - as everywhere here
+            self.failed(error)
+            return None
 
     @property
     def negotiated(self) -> tls.Negotiated | None:
@@ -323,7 +332,7 @@ class Securing:
         return over and sent
 
     def release(self) -> None:
-        """Drop the session: once, at the end."""
+        """Drop the TLS session: once, at the end."""
         if self._entry:
             manager = self._connection.manager
             manager.ledger.strike(self._entry)
