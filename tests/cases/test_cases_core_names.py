@@ -5,11 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from mungos import CloseKind, DatagramConnection, Manager
-from mungos.dns import Hosts, Message, Rcode, ResolverConfig, ServerAddress, Zone, decode, respond
+from mungos.dns import (
+    Hosts,
+    Message,
+    Question,
+    Rcode,
+    RecordType,
+    ResolverConfig,
+    ServerAddress,
+    SystemFiles,
+    Zone,
+    decode,
+    name_from_text,
+    respond,
+)
 from mungos.wires import Address
 from tests.cases.oracles import ended, no_residue
 from tests.cases.world import Notes, World
@@ -144,3 +158,25 @@ def test_rfc5452_9_2_each_query_has_a_number_and_a_port_of_its_own(world: World)
     ports = [peer.port for _, peer in names.asked]
     assert len(set(ports)) >= 30
     assert sum(abs(one - other) <= 2 for one, other in pairwise(ports)) < 20
+
+
+@MEMORY
+def test_a_manager_notices_that_the_systems_files_have_changed(world: World, tmp_path: Path) -> None:
+    resolv, hosts = tmp_path / "resolv.conf", tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 there.example\n")
+    manager = world.manager()
+    manager.names.files = SystemFiles(resolv, hosts)
+    assert visit(world, manager).of("Opened")
+    hosts.write_text("127.0.0.9 there.example\n127.0.0.1 here.example\n")
+    world.sleep(1.0)
+    assert visit(world, manager, "here.example").of("Opened")
+    assert not visit(world, manager).of("Opened")
+    # Other servers: what the ones before have said counts no longer.
+    question = Question(name_from_text("old.example"), RecordType.A)
+    manager.cache.keep(question, ("192.0.2.1",), exists=True, ttl=600, now=manager.now)
+    visit(world, manager)
+    assert len(manager.cache) == 1
+    resolv.write_text("nameserver 127.0.0.99\n")
+    world.sleep(1.0)
+    visit(world, manager)
+    assert len(manager.cache) == 0

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mungos.dns import system
 from mungos.dns.config import ResolverConfig, ServerAddress
 from mungos.dns.hosts import MAX_HOST_ADDRESSES, Hosts, parse_hosts
 from mungos.dns.names import name_to_text
 from mungos.dns.resolv_conf import parse_resolv_conf
 from mungos.dns.search import candidates
-from mungos.dns.system import load, system_configuration
+from mungos.dns.system import LOOK_AGAIN_AFTER, SystemFiles, load, system_configuration
 from mungos.errors import Misuse
 
 
@@ -236,6 +237,54 @@ def test_load_reads_files_and_tolerates_their_absence(tmp_path: Path) -> None:
     assert config.servers == (ServerAddress("192.0.2.53"),)
     assert table.addresses("here") == ("192.0.2.1",)
     assert len(load(tmp_path, tmp_path)[1]) == len(Hosts())
+
+
+@pytest.mark.parametrize("way", ["in place", "another file", "away and back", "a link"])
+def test_the_systems_files_are_read_again_when_they_have_changed(tmp_path: Path, way: str) -> None:
+    resolv, hosts = tmp_path / "resolv.conf", tmp_path / "hosts"
+    if way == "a link":
+        resolv.symlink_to("first")
+    resolv.write_text("nameserver 192.0.2.53\n")
+    hosts.write_text("192.0.2.1 here\n")
+    files = SystemFiles(resolv, hosts)
+    assert files.current(100.0)[0].servers == (ServerAddress("192.0.2.53"),)
+    if way == "another file":
+        (tmp_path / "new").write_text("nameserver 192.0.2.54\n")
+        (tmp_path / "new").replace(resolv)
+    elif way == "a link":
+        (tmp_path / "second").write_text("nameserver 192.0.2.54\n")
+        resolv.unlink()
+        resolv.symlink_to("second")
+    else:
+        if way == "away and back":
+            resolv.unlink()
+            assert files.current(150.0)[0] == ResolverConfig()
+        resolv.write_text("nameserver 192.0.2.54\n")
+        # A clock of the disk's may have the same instant for both.
+        os.utime(resolv, ns=(1, 1))
+    found, table = files.current(200.0)
+    assert found.servers == (ServerAddress("192.0.2.54"),)
+    assert table.addresses("here") == ("192.0.2.1",)
+    hosts.write_text("192.0.2.2 here and there\n")
+    assert files.current(300.0)[1].addresses("here") == ("192.0.2.2",)
+    assert files.current(300.0)[0] is found
+
+
+def test_the_systems_files_are_looked_at_once_a_while_and_read_when_they_have_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work: list[str] = []
+    real_stat, real_text = system.stat, system._text
+    monkeypatch.setattr(system, "stat", lambda path: (work.append("look"), real_stat(path))[1])
+    monkeypatch.setattr(system, "_text", lambda path: (work.append("read"), real_text(path))[1])
+    for name in ("resolv.conf", "hosts"):
+        (tmp_path / name).touch()
+    files = SystemFiles(tmp_path / "resolv.conf", tmp_path / "hosts")
+    for step in range(100):
+        files.current(100.0 + step * LOOK_AGAIN_AFTER / 100)
+    assert work == ["look", "look", "read", "read"]
+    files.current(100.0 + LOOK_AGAIN_AFTER)
+    assert work == ["look", "look", "read", "read", "look", "look"]
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from mungos.core.ledger import Ledger, Origin, calling_place
 from mungos.core.lifecycle import Lifecycle
 from mungos.core.limits import Limits
 from mungos.core.listener import Listener
+from mungos.core.names import Names
 from mungos.core.opening import Attempt, Opening, unix_address
 from mungos.core.options import judge_fitting, judge_listening, judge_opening, judge_security, judge_tls
 from mungos.core.reasons import CloseKind
@@ -32,7 +33,7 @@ from mungos.core.scheduler import Scheduler, Watcher
 from mungos.core.securing import TLSSession, open_tls_session
 from mungos.core.states import Phase
 from mungos.core.timers import NEVER, Sleeper, Timer
-from mungos.dns import Cache, Hosts, ResolverConfig, load
+from mungos.dns import Cache, Hosts, ResolverConfig
 from mungos.errors import Closed, Misuse
 from mungos.protocol import Protocol
 from mungos.tls.config import ClientConfig, ServerConfig
@@ -79,7 +80,7 @@ class Manager:
     Args:
         wire: what it runs on; the kernel's sockets when None.
         limits: bounds for everything in it, unless a call gives its own.
-        resolver: how names are looked up; the system's configuration, read at the first lookup, when None.
+        resolver: how names are looked up; the system's configuration, as its files have it, when None.
         host: another event loop that drives this manager by `turn`.
 
     Attributes:
@@ -88,6 +89,7 @@ class Manager:
         ledger: what is alive.
         scheduler: what there is to do, and for how long it may be done.
         holdings: how many bytes all connections hold.
+        names: what all lookups have in common.
         connections, listeners: by number.
     """
 
@@ -110,8 +112,7 @@ class Manager:
         self.buffer = bytearray(READ_SIZE)
         self.view = memoryview(self.buffer)
         self.origin = calling_place()
-        self._resolver = resolver
-        self._cache: Cache | None = None
+        self.names = Names(resolver)
         self._host = host
         self._owner = threading.get_ident()
         self.scheduler = Scheduler(self, self.limits.turn_within)
@@ -733,20 +734,12 @@ class Manager:
         self.now = now = self.wire.now()
         return now
 
-    def resolver(self) -> tuple[ResolverConfig, Hosts]:
-        """How names are looked up."""
-        if self._resolver is None:
-            self._resolver = load()
-        return self._resolver
-
     @property
     def cache(self) -> Cache:
         """What name servers have answered, for as long as they allow: for all lookups of this manager, and
         on its thread."""
         self.check_owner()
-        if self._cache is None:
-            self._cache = Cache(self.resolver()[0])
-        return self._cache
+        return self.names.cache(self.now)
 
     @property
     def busy(self) -> bool:

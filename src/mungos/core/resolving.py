@@ -48,13 +48,13 @@ class Resolving:
     def begin(self) -> None:
         """Ask."""
         manager = self.manager
-        config, hosts = manager.resolver()
+        config, hosts = manager.names.configuration(manager.now)
         try:
             self._lookup = Lookup(
                 self._host,
                 config=config,
                 hosts=hosts,
-                cache=manager.cache,
+                cache=manager.names.cache(manager.now),
                 random=manager.wire.random,
                 now=manager.now,
                 within=self._within,

@@ -33,7 +33,7 @@ from mungos.dns.messages import (
 )
 from mungos.dns.names import Name, check_host, name_from_text, name_to_text
 from mungos.dns.resolv_conf import parse_resolv_conf
-from mungos.dns.system import load, system_configuration
+from mungos.dns.system import SystemFiles, load, system_configuration
 
 __all__ = [
     "Address",
@@ -62,6 +62,7 @@ __all__ = [
     "ServerAddress",
     "ServerFailed",
     "StartOfAuthority",
+    "SystemFiles",
     "Target",
     "Zone",
     "address_record",
