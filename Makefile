@@ -57,7 +57,7 @@ bench-tls: $(BENCH_VENV)/.installed ## measure the built-in TLS beside ssl (BENC
 	$(BENCH_BIN)/python -m benchmarks.tls $(BENCH_ARGS)
 
 bench-hostile: $(BENCH_VENV)/.installed ## measure what attacks cost, and who waits beside them (BENCH_ARGS="--help")
-	$(BENCH_BIN)/python -m benchmarks.hostile $(BENCH_ARGS)
+	$(BENCH_BIN)/python -m benchmarks.hostile --check $(BENCH_ARGS)
 
 draw: $(VENV)/.installed ## the pictures and tables of docs/, made anew from the code
 	$(BIN)/python scripts/state_pictures.py

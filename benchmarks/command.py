@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import argparse
-import json
-import signal
-import sys
 from collections.abc import Sequence
-from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from benchmarks.cases import CASES, SUBJECT, TARGETS, Case, Entry, entries
+from benchmarks.command_line import (
+    FINISHED,
+    USAGE,
+    add_shared_options,
+    exit_statuses,
+    interruptible,
+    load_line,
+    progress_on,
+    refuse_contradictions,
+    status_of,
+    write_json,
+)
 from benchmarks.contestants import SERVERS
 from benchmarks.report import as_json, judge, print_outcome, print_verdicts
-from benchmarks.rounds import Plan, machine_load, play, raise_descriptor_limit
+from benchmarks.rounds import Plan, play, raise_descriptor_limit
 
 __all__ = ["main"]
 
-FINISHED, FAILED, USAGE, TARGETS_MISSED, INTERRUPTED = 0, 1, 2, 3, 130
 DESCRIPTORS = 16384
+PROCESSES = 2  # that run at once: a server and its load
 
 EPILOG = """\
 examples:
@@ -33,18 +39,11 @@ examples:
   python -m benchmarks --check --strict --json result.json
                                                   hold the ratios to the targets, keep every round
   python -m benchmarks --subject 'bare loop'      compare the bare loop with the peers
-
-exit status:
-  0    every round finished (targets met or not, without --strict)
-  1    a round failed: a server did not start, answered wrongly or lost connections
-  2    the command line is wrong, or nothing of what it names can run here
-  3    --strict, and a target was not met or not measured
-  130  interrupted; what had been started was ended
-"""
-
-
-class Interrupted(BaseException):
-    """SIGTERM: leave by way of every `with` block, as for SIGINT."""
+""" + exit_statuses(
+    "every round finished",
+    "a round failed: a server did not start, answered wrongly or lost connections",
+    "the command line is wrong, or nothing of what it names can run here",
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -73,13 +72,12 @@ def parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--subject", default=SUBJECT, choices=names[len(CASES) :], metavar="NAME", help="compared"
     )
-    command.add_argument("--quick", action="store_true", help="2 rounds of 0.3 s")
-    command.add_argument("--check", action="store_true", help="compare the ratios with the targets")
-    command.add_argument("--strict", action="store_true", help="with --check: status 3 when one is not met")
-    command.add_argument(
-        "--json", type=Path, metavar="FILE", help="write every round and the medians to FILE"
+    add_shared_options(
+        command,
+        quick="2 rounds of 0.3 s",
+        json="every round and the medians",
+        listed="cases, servers and targets",
     )
-    command.add_argument("--list", action="store_true", help="list cases, servers and targets, run nothing")
     return command
 
 
@@ -135,8 +133,7 @@ def run(options: argparse.Namespace, plan: Plan) -> int:
         return USAGE
     raise_descriptor_limit(DESCRIPTORS)
     total = plan.rounds * sum(len(able) for _, able in chosen)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=errors, transient=True) as progress:
+    with progress_on(errors) as progress:
         task = progress.add_task("starting", total=total)
         begun = False
 
@@ -151,19 +148,9 @@ def run(options: argparse.Namespace, plan: Plan) -> int:
     verdicts = judge(outcomes, subject=options.subject) if options.check else []
     if options.check:
         print_verdicts(console, verdicts)
-    console.print(f"load average of the machine at the end: {machine_load():.1f}", highlight=False)
-    if options.json is not None:
-        text = json.dumps(as_json(outcomes, verdicts, plan), indent=2)
-        options.json.write_text(text + "\n", encoding="utf-8")
-    if any(outcome.faults for outcome in outcomes):
-        return FAILED
-    if options.strict and not all(verdict.met for verdict in verdicts):
-        return TARGETS_MISSED
-    return FINISHED
-
-
-def interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise Interrupted
+    console.print(load_line(PROCESSES), highlight=False)
+    write_json(options.json, lambda: as_json(outcomes, verdicts, plan))
+    return status_of(options, verdicts, failed=any(outcome.faults for outcome in outcomes))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -171,14 +158,8 @@ def main(arguments: Sequence[str]) -> int:
     command = parser()
     options = command.parse_args(arguments)
     plan = plan_from(options, command)
-    if options.strict and not options.check:
-        command.error("--strict needs --check")
+    refuse_contradictions(options, command)
     if options.list:
         print_list(Console())
         return FINISHED
-    signal.signal(signal.SIGTERM, interrupt)
-    try:
-        return run(options, plan)
-    except (KeyboardInterrupt, Interrupted):
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
+    return interruptible(lambda: run(options, plan))

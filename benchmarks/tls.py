@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 if __name__ == "__main__" and not __package__:
     # As a script, this folder stands first in the path, and its modules are not to be mistaken for others.
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
+from benchmarks.command_line import (
+    FINISHED,
+    USAGE,
+    add_shared_options,
+    exit_statuses,
+    interruptible,
+    refuse_contradictions,
+    status_of,
+    write_json,
+)
 from benchmarks.processes import Child, ChildFailed, cpus_for
 from benchmarks.tls_cases import CASES, PEERS, REFERENCE, SUBJECT, TARGETS, Case
 from benchmarks.tls_peers import missing
@@ -23,7 +31,6 @@ from benchmarks.tls_report import Outcome, Row, as_json, judge, outcome_table, v
 
 __all__ = ["main"]
 
-FINISHED, FAILED, USAGE, TARGETS_MISSED, INTERRUPTED = 0, 1, 2, 3, 130
 SUITES = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
 SPARE_SECONDS = 60.0  # what a worker may take beyond what it measures
 MEMORY_ROUNDS = 3
@@ -36,18 +43,11 @@ examples:
                                                   two contestants in one case
   python -m benchmarks.tls --check --strict --json tls.json
                                                   hold the ratios to the targets, keep every round
-
-exit status:
-  0    every case finished (targets met or not, without --strict)
-  1    a case failed: no session, wrong data, a process that did not finish
-  2    the command line is wrong, or nothing of what it names can run here
-  3    --strict, and a target was not met or not measured
-  130  interrupted; what had been started was ended
-"""
-
-
-class Interrupted(BaseException):
-    """SIGTERM: leave by way of every `with` block, as for SIGINT."""
+""" + exit_statuses(
+    "every case finished",
+    "a case failed: no session, wrong data, a process that did not finish",
+    "the command line is wrong, or nothing of what it names can run here",
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -72,11 +72,9 @@ def parser() -> argparse.ArgumentParser:
         "--pairs", type=int, default=None, help="open sessions for `memory`, 50 to 100,000 (default 500)"
     )
     command.add_argument("--suite", default=SUITES[0], choices=SUITES, help=f"default {SUITES[0]}")
-    command.add_argument("--quick", action="store_true", help="2 rounds of 0.05 s, 100 sessions")
-    command.add_argument("--check", action="store_true", help="compare the ratios with the targets")
-    command.add_argument("--strict", action="store_true", help="with --check: status 3 when one is not met")
-    command.add_argument("--json", type=Path, metavar="FILE", help="write every round to FILE")
-    command.add_argument("--list", action="store_true", help="list cases and targets, run nothing")
+    add_shared_options(
+        command, quick="2 rounds of 0.05 s, 100 sessions", json="every round", listed="cases and targets"
+    )
     return command
 
 
@@ -216,18 +214,8 @@ def run(options: argparse.Namespace, plan: dict[str, Any], step: Callable[[str],
     verdicts = judge(outcomes) if options.check else []
     if options.check:
         write_table(verdict_table(verdicts), sys.stdout)
-    if options.json is not None:
-        text = json.dumps(as_json(outcomes, verdicts, plan), indent=2)
-        options.json.write_text(text + "\n", encoding="utf-8")
-    if any(outcome.faults for outcome in outcomes):
-        return FAILED
-    if options.strict and not all(verdict.met for verdict in verdicts):
-        return TARGETS_MISSED
-    return FINISHED
-
-
-def interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise Interrupted
+    write_json(options.json, lambda: as_json(outcomes, verdicts, plan))
+    return status_of(options, verdicts, failed=any(outcome.faults for outcome in outcomes))
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -235,8 +223,7 @@ def main(arguments: Sequence[str]) -> int:
     command = parser()
     options = command.parse_args(arguments)
     plan = plan_from(options, command)
-    if options.strict and not options.check:
-        command.error("--strict needs --check")
+    refuse_contradictions(options, command)
     if options.list:
         print_list()
         return FINISHED
@@ -245,14 +232,7 @@ def main(arguments: Sequence[str]) -> int:
         if sys.stderr.isatty():
             print(text, file=sys.stderr)
 
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        return run(options, plan, step)
-    except (KeyboardInterrupt, Interrupted):
-        print("interrupted", file=sys.stderr)
-        return INTERRUPTED
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    return interruptible(lambda: run(options, plan, step))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from benchmarks.cases import CASES, TARGETS, Entry, Target, entries
-from benchmarks.command import FINISHED, USAGE, main
+from benchmarks.command import main
+from benchmarks.command_line import FINISHED, USAGE
 from benchmarks.contestants import SERVERS, Server
 from benchmarks.load.closed_loop import Measured
 from benchmarks.report import as_json, judge

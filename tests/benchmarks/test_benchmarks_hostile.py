@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.hostile.command import FINISHED, main
+from benchmarks.command_line import FINISHED
+from benchmarks.hostile.command import main
 from benchmarks.hostile.crowds import CROWDS, Delay, Outcome
 from benchmarks.hostile.inputs import INPUTS, Cost, Input, feed, measure
 from benchmarks.hostile.report import as_json, judge

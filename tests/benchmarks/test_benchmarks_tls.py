@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.tls import FINISHED, main
+from benchmarks.command_line import FINISHED
+from benchmarks.tls import main
 from benchmarks.tls_cases import CASES, REFERENCE, SUBJECT, TARGETS, Target
 from benchmarks.tls_ends import Mungos, StandardLibrary, Wanted
 from benchmarks.tls_report import Outcome, Row, as_json, judge, outcome_table, verdict_table, write_table
