@@ -5,18 +5,20 @@ from __future__ import annotations
 import importlib
 import inspect
 import math
+import os
 import pkgutil
 import re
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, NamedTuple
 
 import pytest
 
 import mungos
-from mungos import AccessList, Limits, Manager, checking
-from mungos.dns import Cache, Hosts, ResolverConfig
+from mungos import AccessList, Limits, Manager, checking, close_all
+from mungos.dns import Cache, Hosts, Lookup, ResolverConfig
 from mungos.errors import Misuse
 from mungos.http import HTTPLimits
 from mungos.tls import (
@@ -249,24 +251,81 @@ def test_a_field_that_nobody_judges_is_its_classs_mistake() -> None:
     checking.numbers(Fresh(), others=("name", "rate"))
 
 
-@pytest.mark.parametrize("value", [10**400, 1e300, 3e6, -1, math.nan, "1", True], ids=checking.shown)
-def test_seconds_that_no_wait_can_have_are_refused_by_every_call_of_a_manager(value: Any) -> None:
+def waits(stack: ExitStack) -> dict[str, Callable[[Any], object]]:
+    """Each public call that is told seconds, by its name."""
+
+    def handler(_face: object, _event: object) -> None:
+        """Hears nothing."""
+
+    def manager() -> Manager:
+        made = Manager()
+        stack.callback(made.close, 0)
+        return made
+
+    ours, theirs = socket.socketpair()
+    stack.callback(theirs.close)
+    one = manager()
+    connection = one.adopt(ours, handler)
+    datagrams = one.listen("udp://127.0.0.1:0", handler)
+    closing = manager().begin_close()
+
+    def look_up(within: Any) -> object:
+        config = ResolverConfig()
+        return Lookup("example.org", config=config, hosts=Hosts(), random=os.urandom, now=0.0, within=within)
+
+    return {
+        "Manager.poll": one.poll,
+        "Manager.turn": one.turn,
+        "Manager.run": lambda value: one.run(within=value),
+        "Manager.call_later": lambda value: one.call_later(value, lambda: None),
+        "Manager.wait_time": one.wait_time,
+        "Manager.begin_close": one.begin_close,
+        "Manager.close": one.close,
+        "Connection.close": connection.close,
+        "DatagramConnection.close": datagrams.close,  # type: ignore[dict-item]
+        "Closing.shorten": closing.shorten,
+        "Lookup.__init__": look_up,
+        "close_all": lambda value: close_all([one], value),
+    }
+
+
+NOT_TOLD = {"CloseReport.__init__", "Closing.__init__"}
+"""Made by the manager, with seconds that it was told."""
+
+
+def test_every_public_call_that_is_told_seconds_is_among_those() -> None:
+    found = {"Manager.turn"}
+    for call in public_calls():
+        if {"within", "delay"} & set(inspect.signature(call).parameters):
+            found.add(call.__qualname__)
+    with ExitStack() as stack:
+        assert found - NOT_TOLD == set(waits(stack))
+
+
+@pytest.mark.parametrize("value", [10**400, 1e300, math.inf, -1, math.nan, "1", True], ids=checking.shown)
+def test_seconds_that_are_none_are_refused_by_every_call_that_is_told_any(value: Any) -> None:
+    with ExitStack() as stack:
+        for call in waits(stack).values():
+            with pytest.raises(Misuse, match=r"^(within|delay|now) is .*: write seconds"):
+                call(value)
+
+
+@pytest.mark.parametrize("value", [3e6, 10**7], ids=checking.shown)
+def test_seconds_that_no_wait_can_have_are_refused_by_every_call_that_waits(value: Any) -> None:
+    with ExitStack() as stack:
+        for name, call in waits(stack).items():
+            if name != "Manager.turn":  # which is told the time
+                with pytest.raises(Misuse, match="write seconds"):
+                    call(value)
+
+
+def test_the_longest_wait_can_be_waited_for() -> None:
     manager = Manager()
     try:
-        calls: list[Callable[[], object]] = [
-            lambda: manager.poll(value),
-            lambda: manager.run(within=value),
-            lambda: manager.call_later(value, lambda: None),
-            lambda: manager.begin_close(value),
-            lambda: manager.close(value),
-        ]
-        for call in calls:
-            with pytest.raises(Misuse, match="write seconds"):
-                call()
         manager.call_later(checking.MAX_SECONDS, lambda: None)
         manager.call_soon(lambda: None)
         manager.poll(checking.MAX_SECONDS)
-        assert manager.wait_time(None) is not None  # and it can be waited for
+        assert manager.wait_time(None) is not None
         manager.poll(0.0)
     finally:
         manager.close(0)

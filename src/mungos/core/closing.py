@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from mungos import checking
 from mungos.core.ledger import Kind
 from mungos.core.reasons import CloseKind, CloseReason
 from mungos.core.timers import NEVER
@@ -115,7 +116,8 @@ class Closing:
         return self.report.complete
 
     def shorten(self, within: float) -> None:
-        """An earlier deadline wins."""
+        """An earlier deadline wins. Raises Misuse where `within` is no number of seconds."""
+        checking.seconds("within", within, zero=True)
         self.deadline = min(self.deadline, self._manager.now + within)
 
     def begin(self) -> None:

@@ -447,8 +447,6 @@ class Manager:
                 complete.
         """
         self._check_pollable()
-        if within is not None and (type(within) is not float or not 0 <= within <= checking.MAX_SECONDS):
-            checking.seconds("within", within, zero=True)
         wire = self.wire
         self._turn(wire.wait(self.wait_time(within)), wire.now())
 
@@ -561,7 +559,10 @@ class Manager:
         log.error("%r failed by itself", where, exc_info=error)
 
     def wait_time(self, within: float | None) -> float | None:
-        """How long the next `poll(within)` may wait: 0 when there is something to do, None for ever."""
+        """How long the next `poll(within)` may wait: 0 when there is something to do, None for ever. Raises
+        Misuse where `within` is no number of seconds."""
+        if within is not None and (type(within) is not float or not 0 <= within <= checking.MAX_SECONDS):
+            checking.seconds("within", within, zero=True)
         if self.scheduler.busy() or (self._closing is not None and not self.connections):
             return 0
         earliest = self.scheduler.timers.earliest()
