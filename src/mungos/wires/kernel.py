@@ -30,6 +30,14 @@ _MSG_ERRQUEUE: int = getattr(socket, "MSG_ERRQUEUE", 0)
 _IOV_MAX = 512
 _REMEMBERED = 4096
 _MOST_HOSTS = 256  # remembered, as own or not
+_NOT_OURS = {  # to any own address there is a way
+    errno.EADDRNOTAVAIL,
+    errno.EAFNOSUPPORT,
+    errno.EHOSTUNREACH,
+    errno.EINVAL,
+    errno.ENETDOWN,
+    errno.ENETUNREACH,
+}
 
 
 def _address(family: int, name: object) -> Address:
@@ -289,8 +297,10 @@ class KernelWire:
         own = self._own.get(host)
         if own is None:
             own = _is_own(host)
+            if own is None:
+                return True  # not known: what may be forged is dropped, and the next one is asked about anew
             if len(self._own) >= _MOST_HOSTS:
-                self._own.clear()
+                del self._own[next(iter(self._own))]
             self._own[host] = own
         return own
 
@@ -417,7 +427,8 @@ class KernelWire:
                 file.close()
 
 
-def _is_own(host: str) -> bool:
+def _is_own(host: str) -> bool | None:
+    """Whether it is an address of this machine; None where the kernel can't tell now."""
     # Connecting sends nothing: the kernel chooses the address to send from, and to itself that is the same.
     address = Address(host, 9, 6 if ":" in host else 4)
     try:
@@ -425,8 +436,9 @@ def _is_own(host: str) -> bool:
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
             probe.connect(name)
             return _address(family, probe.getsockname()).host == host
-    except OSError:
-        return False
+    except OSError as error:
+        # No descriptor, no memory, no permission: these say nothing of the address.
+        return False if error.errno in _NOT_OURS else None
 
 
 def _wake_pair() -> tuple[int, int]:
