@@ -582,3 +582,22 @@ def test_the_ledger_knows_every_attempt_at_every_moment(
     assert notes.names.count("Closed") == 1
     world.network.descriptors_left = None
     world.close()
+
+
+@MEMORY
+def test_attempts_beside_others_take_no_more_descriptors_than_are_left(world: World) -> None:
+    listener = world.manager().listen("tcp://127.0.0.1:0", Notes())
+    port = listener.url.port or 0
+    hosts = ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.1"]
+    world.network.descriptor_limit = 100
+    with silent(world, port, *hosts[:3]):
+        notes = Notes()
+        manager = Names(world, Zone({"many.example": hosts})).manager(Limits(reserved_descriptors=10))
+        for _ in range(20):
+            manager.connect(f"tcp://many.example:{port}", notes)
+        world.sleep(0.7)
+        census = manager.ledger.census()
+        assert (census["lookup"], census["descriptor"]) == (0, 20 + 5)
+        world.run(lambda: len(notes.of("Opened")) == 20, 20.0)
+        assert manager.attempts_beside == 0
+        holds(manager, 20)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 
 import pytest
@@ -10,6 +11,7 @@ from mungos import CloseKind, DatagramConnection, DatagramError, Limits
 from mungos.cli.echo import _Answers, _Echo
 from mungos.errors import Closed, Misuse
 from mungos.wires import Address
+from mungos.wires.kernel import KernelWire
 from tests.cases.oracles import ended, no_residue, quiet
 from tests.cases.world import Notes, World
 
@@ -283,3 +285,121 @@ def test_datagrams_give_way_after_their_share_of_a_turn() -> None:
     world.run(lambda: bool(fired))
     assert fired[0] - began <= 2 * Limits().turn_within
     world.close()
+
+
+def queueing(world: World, notes: Notes, limits: Limits, peer: DatagramConnection) -> DatagramConnection:
+    """A socket whose datagrams wait, while the name of their peer is looked up."""
+    from mungos.dns import Hosts, ResolverConfig, ServerAddress, Zone
+
+    zone = Zone({"there.example": ["127.0.0.1"]})
+    names = listening(
+        world, Notes(Datagram=lambda face, event: face.send(zone.answer(event.data), event.peer))
+    )
+    config = ResolverConfig((ServerAddress("127.0.0.1", names.url.port or 0),))
+    made = world.manager(limits, (config, Hosts())).connect(f"udp://there.example:{peer.url.port}", notes)
+    assert isinstance(made, DatagramConnection)
+    return made
+
+
+@pytest.mark.parametrize(("cost", "most"), [(0.0, 10_000 // 256 + 1), (0.001, 20)])
+def test_what_is_queued_goes_out_in_turns(monkeypatch: pytest.MonkeyPatch, cost: float, most: int) -> None:
+    world = World("memory")
+    sent, server = [0], Notes()
+    here = queueing(world, Notes(), Limits(bytes_per_turn=10_000), listening(world, server))
+    for _ in range(500):
+        here.send(b"")
+    world.run(lambda: here.phase.value == "open")
+    assert here._endpoint is not None
+    real = here._endpoint.send_to
+
+    class Counting:
+        """The endpoint, where each datagram costs time."""
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(endpoint, name)
+
+        def send_to(self, data: bytes, peer: Address | None) -> bool:
+            """As it does."""
+            sent[0] += 1
+            world.network.clock.advance(cost)
+            return real(data, peer)
+
+    endpoint, here._endpoint = here._endpoint, Counting()  # type: ignore[assignment]
+    already = len(server.of("Datagram"))
+    while here._queue:
+        before = sent[0]
+        here.manager.poll(0)
+        assert sent[0] - before <= most
+    world.run(lambda: len(server.of("Datagram")) == 500)
+    assert already <= 2 * most
+    world.close()
+
+
+def test_datagrams_without_bytes_are_not_queued_without_end(world: World) -> None:
+    server, client = Notes(), Notes()
+    here = queueing(world, client, Limits(datagrams_queued=8), listening(world, server))
+    assert [here.send(b"") for _ in range(8)] == [True] * 4 + [False] * 4
+    with pytest.raises(Misuse, match="8 datagrams wait, the limit is 8"):
+        here.send(b"")
+    world.run(lambda: len(server.of("Datagram")) == 8 and bool(client.of("Writable")))
+    assert client.names.count("Writable") == 1
+    assert here.send(b"")
+
+
+def test_what_datagrams_hold_is_in_the_sum(world: World) -> None:
+    client = Notes()
+    here = queueing(world, client, Limits(held_per_manager=100 * 1024), listening(world, Notes()))
+    here.send(bytes(60_000))
+    assert here.manager.holdings.total >= 60_000
+    here.send(bytes(60_000))
+    assert here.reason is not None
+    assert here.reason.kind is CloseKind.ABORTED
+    assert "held_per_manager is 102400 bytes" in str(here.reason)
+    assert here.manager.holdings.total == 0
+
+
+def test_refusals_give_way_after_their_share_of_a_turn() -> None:
+    world = World("memory")
+    clock = world.network.clock
+    gone = listening(world, Notes())
+    url = str(gone.url)
+    gone.close()
+    notes = Notes(DatagramError=lambda *_: clock.advance(0.001))
+    here = connected(world, notes, url)
+    world.turn()
+    for _ in range(200):
+        here.send(b"x")
+    began = clock.now()
+    here.manager.poll(0)
+    assert 0 < clock.now() - began <= 2 * Limits().turn_within
+    world.run(lambda: len(notes.of("DatagramError")) == 200)
+    world.close()
+
+
+@pytest.mark.parametrize("number", ["EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "EPERM"])
+def test_whose_address_it_is_is_not_known_where_the_system_is_exhausted(
+    monkeypatch: pytest.MonkeyPatch, number: str
+) -> None:
+    """What may be forged is dropped meanwhile, and nothing of it is remembered."""
+
+    def exhausted(*_: object) -> object:
+        raise OSError(getattr(errno, number), number)
+
+    wire = KernelWire()
+    with monkeypatch.context() as patched:
+        patched.setattr("mungos.wires.kernel.socket.socket", exhausted)
+        assert wire.is_own("127.0.0.1")
+        assert wire.is_own("192.0.2.1")
+    assert wire.is_own("127.0.0.1")
+    assert not wire.is_own("192.0.2.1")
+    wire.close()
+
+
+def test_many_forged_sources_do_not_drive_all_others_out_of_memory() -> None:
+    wire = KernelWire()
+    for last in range(256):
+        wire.is_own(f"198.51.{last}.1")
+    wire.is_own("127.0.0.1")
+    assert len(wire._own) == 256
+    assert "198.51.255.1" in wire._own
+    wire.close()

@@ -319,3 +319,119 @@ def test_a_handshake_has_its_whole_time_behind_a_long_handler(world: World) -> N
     world.run(lambda: bool(ends), 40.0)
     assert ends[0].reason.kind is CloseKind.TIMED_OUT
     assert world.now() - asked[0] >= server_config().handshake_timeout
+
+
+# What came before its deadline, in the turns of slow handlers.
+
+
+class Slow:
+    """Six peers of a manager, each of which asks for something that takes longer than a turn."""
+
+    def __init__(self, world: World, manager: Manager) -> None:
+        notes = Notes(Received=lambda *_: world.network.clock.advance(0.06))
+        url = str(manager.listen("tcp://127.0.0.1:0", notes).url)
+        self.peers = [world.connect(url) for _ in range(6)]
+        world.run(lambda: len(notes.of("Opened")) == 6)
+
+    def ask(self) -> None:
+        """All at once."""
+        for peer in self.peers:
+            peer.send(b"x")
+
+
+def test_an_attempt_that_was_answered_in_time_counts_where_the_budget_did_not_reach_it(world: World) -> None:
+    manager, notes = world.manager(Limits(turn_within=0.001)), Notes()
+    slow, listener = Slow(world, manager), world.listener()
+    slow.ask()
+    manager.connect(str(listener.url), notes, limits=Limits(connect_within=0.1))
+    world.run(lambda: notes.closed or bool(notes.of("Opened")))
+    assert not notes.closed, notes.of("Closed")
+    world.accept(listener)
+
+
+def test_an_answer_of_a_name_server_that_came_in_time_counts_as_well(world: World) -> None:
+    from mungos.dns import Hosts, ResolverConfig, ServerAddress, Zone
+
+    zone, listener = Zone({"there.example": ["127.0.0.1"]}), world.listener()
+    server = world.manager().listen(
+        "udp://127.0.0.1:0",
+        Notes(Datagram=lambda face, event: face.send(zone.answer(event.data), event.peer)),
+    )
+    config = ResolverConfig((ServerAddress("127.0.0.1", server.url.port or 0),))
+    limits = Limits(turn_within=0.001, resolve_within=0.1)
+    manager, notes = world.manager(limits, (config, Hosts())), Notes()
+    slow = Slow(world, manager)
+    manager.connect(f"tcp://there.example:{listener.url.rpartition(':')[2]}", notes)
+    for _ in range(2):
+        manager.poll(0)
+    slow.ask()
+    server.manager.poll(0)
+    world.run(lambda: notes.closed or bool(notes.of("Opened")))
+    assert not notes.closed, notes.of("Closed")
+    world.accept(listener)
+
+
+def test_a_burst_of_calls_does_not_hold_up_the_rest(world: World) -> None:
+    clock, manager = world.network.clock, world.manager()
+    done: list[float] = []
+    for _ in range(1000):
+        manager.call_soon(clock.advance, 0.001)
+    manager.call_soon(lambda: done.append(clock.now()))
+    began = clock.now()
+    manager.poll(0)
+    assert clock.now() - began <= 2 * BUDGET
+    world.run(lambda: bool(done))
+
+
+def test_in_the_first_burst_of_a_crowd_nobody_waits_for_more_than_one_share_of_each(world: World) -> None:
+    """Nobody has shown yet who asks for much. So it is one round, and no more of it is served than that."""
+    manager, answering = world.manager(), Answering(world)
+    listener = http.listen(manager, "http://127.0.0.1:0", answering)
+    peers = [world.connect(str(listener.url)) for _ in range(CROWD + 1)]
+    world.run(lambda: len(manager.connections) == CROWD + 1)
+    innocent, own = peers.pop(), max(manager.connections)
+    for peer in peers:
+        peer.send(GET * 1800)
+    innocent.send(GET)
+    world.run(lambda: answers(innocent) == 1)
+    # Two events for each request.
+    assert answering.served.index(own) <= CROWD * Limits().events_per_share / 2
+
+
+class Noting:
+    """An engine's session, with the sizes of what it is given while others wait."""
+
+    def __init__(self, engine: object, manager: Manager, sizes: list[int]) -> None:
+        self._engine = engine
+        self._manager = manager
+        self._sizes = sizes
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._engine, name)
+
+    def receive(self, data: bytes, now: float) -> int:
+        """As the engine."""
+        if self._manager.scheduler.crowded:
+            self._sizes.append(len(data))
+        taken: int = self._engine.receive(data, now)  # type: ignore[attr-defined]
+        return taken
+
+
+def test_ciphertext_is_decrypted_in_pieces_while_others_wait(world: World) -> None:
+    from tests.cases.tls_stand import client_config, server_config
+
+    manager, clients, served, asked = world.manager(), world.manager(), Notes(), Notes()
+    listener = manager.listen("tls://127.0.0.1:0", served, tls=server_config(), engine="builtin")
+    for _ in range(2):
+        clients.connect(f"tls://localhost:{listener.url.port}", asked, tls=client_config(), engine="builtin")
+    world.run(lambda: len(asked.of("Opened")) == len(served.of("Opened")) == 2)
+    sizes: list[int] = []
+    for connection in manager.connections.values():
+        secure = connection._secure  # type: ignore[union-attr]
+        assert secure is not None
+        secure.engine = Noting(secure.engine, manager, sizes)
+    for connection in clients.connections.values():
+        connection.send(bytes(500_000))
+    world.run(lambda: len(served.data) == 1_000_000)
+    assert sizes
+    assert max(sizes) <= 16 * 1024

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mungos import checking
 from mungos.core.events import Closed as ClosedEvent
 from mungos.core.events import Datagram, DatagramError, Opened, Writable
+from mungos.core.holdings import LEAST_COUNTED
 from mungos.core.ledger import Origin
 from mungos.core.limits import Limits
 from mungos.core.opening import addresses_of
@@ -35,6 +36,7 @@ MAX_DATAGRAM = 65507
 
 
 _LOOK = 4  # datagrams between two looks at the clock
+_EACH = 256  # bytes that each queued datagram counts beside its own, in the sum and in a turn
 _ANY = frozenset({"0.0.0.0", "::"})
 
 
@@ -49,6 +51,7 @@ class DatagramConnection:
     """
 
     __slots__ = (
+        "_counted",
         "_deadline",
         "_endpoint",
         "_entry",
@@ -112,6 +115,7 @@ class DatagramConnection:
         self._endpoint: DatagramEndpoint | None = None
         self._entry = 0
         self._interest = 0
+        self._counted = 0
         self._opened = False
         self._paused = False
         self._queue: deque[tuple[Buffer, Address | None]] = deque()
@@ -122,12 +126,13 @@ class DatagramConnection:
         """Send one datagram, to `to` or to the connected peer.
 
         Returns:
-            True if the system took it or there is room to queue it; False above `send_high` unsent bytes: it
-            is queued, wait for `Writable`.
+            True if the system took it or there is room to queue it; False above `send_high` unsent bytes, or
+            half of `datagrams_queued`: it is queued, wait for `Writable`.
 
         Raises:
             Closed: after `close` or `abort`.
-            Misuse: no peer is known, the datagram is larger than 65,507 bytes, or `send_hard` is passed.
+            Misuse: no peer is known, the datagram is larger than 65,507 bytes, or `send_hard` or
+                `datagrams_queued` is passed.
         """
         self.manager.check_owner()
         if self.phase in {Phase.CLOSING, Phase.CLOSED}:
@@ -143,11 +148,21 @@ class DatagramConnection:
             raise Misuse(
                 f"{self.unsent} bytes wait; {size} more pass the limit of {self._limits.send_hard} bytes"
             )
-        if self._endpoint is None or self._queue or not self._send_now(data, to):
-            self._queue.append((bytes(data), to))
+        queue, most = self._queue, self._limits.datagrams_queued
+        if len(queue) >= most:
+            raise Misuse(f"{len(queue)} datagrams wait, the limit is {most}: send after `Writable`")
+        if self._endpoint is None or queue or not self._send_now(data, to):
+            queue.append((bytes(data), to))
             self.unsent += size
             self._update_interest()
-        return self.unsent <= self._limits.send_high
+            self._count()
+        return self.unsent <= self._limits.send_high and len(queue) <= most // 2
+
+    def _count(self) -> None:
+        """Enter what it holds in the manager's sum."""
+        held = self.unsent + _EACH * len(self._queue)
+        if held >= LEAST_COUNTED or self._counted:
+            self._counted = self.manager.holdings.enter(self, held)
 
     def _send_now(self, data: Buffer, to: Address | None) -> bool:
         if self._endpoint is None:
@@ -282,24 +297,33 @@ class DatagramConnection:
         endpoint = self._endpoint
         if endpoint is None:
             return
+        limits = self._limits
+        left = limits.events_per_turn
+        if self.manager.scheduler.crowded:
+            left = min(left, limits.events_per_share)
         if mask & ~(READABLE | WRITABLE):
-            for _ in range(self._limits.events_per_turn):
-                failure = endpoint.next_error()
-                if failure is None:
-                    break
-                self._call(DatagramError(*failure))
-                if self._endpoint is None:
-                    return
+            left = self._take_errors(endpoint, left)
         if mask & WRITABLE and self._queue:
             self._flush()
         if mask & READABLE and not self._paused and self.phase is Phase.OPEN:
-            self._read()
+            self._read(left)
 
-    def _read(self) -> None:
-        limits, scheduler = self._limits, self.manager.scheduler
-        most = limits.events_per_turn
-        if scheduler.crowded:
-            most = min(most, limits.events_per_share)
+    def _take_errors(self, endpoint: DatagramEndpoint, most: int) -> int:
+        """Tell of datagrams that did not arrive. Returns how many events are left of the share."""
+        scheduler = self.manager.scheduler
+        for count in range(most):
+            if count % _LOOK == _LOOK - 1 and scheduler.clock() >= scheduler.until:
+                return 0
+            failure = endpoint.next_error()
+            if failure is None:
+                return most - count
+            self._call(DatagramError(*failure))
+            if self._endpoint is None:
+                return 0
+        return 0
+
+    def _read(self, most: int) -> None:
+        scheduler = self.manager.scheduler
         for count in range(most):
             if count % _LOOK == _LOOK - 1 and scheduler.clock() >= scheduler.until:
                 return  # the poller will tell of the rest again
@@ -330,21 +354,33 @@ class DatagramConnection:
         return peer.host == local.host or (local.host in _ANY and self.manager.wire.is_own(peer.host))
 
     def _flush(self) -> None:
-        before = self.unsent
-        while self._queue and self._endpoint is not None:
-            data, to = self._queue[0]
+        scheduler, queue = self.manager.scheduler, self._queue
+        before, budget = self._above_low(), self._limits.bytes_per_turn
+        while queue and self._endpoint is not None and budget > 0:
+            data, to = queue[0]
             if not self._send_now(data, to):
                 break
-            self._queue.popleft()
+            queue.popleft()
             self.unsent -= len(data)
+            budget -= len(data) + _EACH
+            if len(queue) % _LOOK == 0 and scheduler.clock() >= scheduler.until:
+                break  # the poller will tell of the room again
         self._update_interest()
-        if self.phase is Phase.CLOSING and not self._queue:
+        if self._counted:
+            self._count()
+        if self.phase is Phase.CLOSING and not queue:
             self.finish(CloseKind.CLEAN)
-        elif before > self._limits.send_low >= self.unsent:
+        elif before and not self._above_low():
             self._call(Writable())
+
+    def _above_low(self) -> bool:
+        limits = self._limits
+        return self.unsent > limits.send_low or len(self._queue) > limits.datagrams_queued // 4
 
     def on_timer(self, now: float) -> None:
         """The close's deadline."""
+        if self._endpoint is not None:
+            self.manager.scheduler.fetch(self._endpoint.fd)
         if self._deadline <= now:
             self.overdue()
 
@@ -386,6 +422,8 @@ class DatagramConnection:
             self._endpoint = None
             self.manager.ledger.strike(self._entry)
         self._queue.clear()
+        if self._counted:
+            self.manager.holdings.leave(self)
         self.unsent = 0
         self.timer_at = NEVER
         self.manager.forget(self)

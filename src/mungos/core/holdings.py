@@ -9,6 +9,7 @@ from mungos.core.reasons import CloseKind
 from mungos.errors import Closed
 
 if TYPE_CHECKING:
+    from mungos.core.datagrams import DatagramConnection
     from mungos.core.lifecycle import Lifecycle
 
 __all__ = ["LEAST_COUNTED", "Holdings"]
@@ -33,10 +34,11 @@ class Holdings:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.total = 0
-        self._holders: dict[Lifecycle, int] = {}
+        self._holders: dict[Lifecycle | DatagramConnection, int] = {}
 
-    def enter(self, connection: Lifecycle, held: int) -> int:
-        """A connection holds so many bytes now. Returns how many of them are counted.
+    def enter(self, connection: Lifecycle | DatagramConnection, held: int) -> int:
+        """A connection holds so many bytes now. Returns how many of them are counted: none where it has been
+        ended here, as the one that holds most may well be the one that enters.
 
         Above the limit the connection that holds most is aborted, be it this one or another. To read no more
         would be gentler, and no way out: a message that is not read to its end is held for ever.
@@ -59,6 +61,6 @@ class Holdings:
             most.finish(CloseKind.ABORTED, error, reset=True)
         return holders.get(connection, 0)
 
-    def leave(self, connection: Lifecycle) -> None:
+    def leave(self, connection: Lifecycle | DatagramConnection) -> None:
         """It has ended."""
         self.total -= self._holders.pop(connection, 0)

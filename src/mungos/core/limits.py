@@ -21,8 +21,8 @@ class Limits:
             has as many connections as it may have, at RLIMIT_NOFILE less so many, or less a quarter where
             that is fewer; then as at `max_connections`.
         held_per_manager: bytes that all connections of a manager hold together, received and not handed out,
-            of messages under way, or unsent; those that hold less than 16 KiB are not counted. At it: the one
-            that holds most is aborted.
+            of messages under way, or unsent (and 256 for each datagram); those that hold less than 16 KiB are
+            not counted. At it: the one that holds most is aborted.
         turn_within: seconds of a turn, for all connections together. At it: the others wait for the next
             turn, and come first in it; deadlines and calls do not wait for them.
         backlog: connections, complete, that the kernel queues for a listener. At it: the kernel lets others
@@ -40,14 +40,18 @@ class Limits:
         send_high: bytes unsent up to which `send` returns True. At it: everything is taken, and `send`
             returns False.
         send_hard: bytes unsent that no `send` goes beyond. At it: `send` raises Misuse and takes nothing.
+        datagrams_queued: datagrams of one socket that wait to be sent. At it: `send` raises Misuse and takes
+            nothing; from half of it on it returns False, and `Writable` is told at a quarter.
         resolve_within: seconds for a name lookup, all servers and attempts. At it: `timed out` while
             resolving.
         connect_within: seconds for TCP's handshake, all addresses. At it: `timed out` while connecting.
         attempt_delay: seconds for one address to answer alone (RFC 8305 section 5), 0.01 at the least; fewer
             where the time would not do for all. At it: the next one is tried beside those that have not
             answered.
-        max_attempts: addresses of one connection that are tried at once. At it: the oldest attempt makes
-            room when the next one is due, after 2 seconds at the least if there is the time for all.
+        max_attempts: addresses of one connection that are tried at once; one where all attempts beside the
+            first of each connection have taken what `max_connections` leaves of the descriptors, and half of
+            the reserve. At it: the oldest attempt makes room when the next one is due, after 2 seconds at the
+            least if there is the time for all.
         close_within: seconds that `close()` drains. At it: it becomes `abort()`: `timed out` while closing.
         linger: seconds to wait for the peer's end once all of ours is sent. At it: `timed out` while closing,
             or `clean` when it has taken its leave over TLS.
@@ -80,6 +84,7 @@ class Limits:
     send_low: int = 64 * 1024
     send_high: int = 256 * 1024
     send_hard: int = 16 * 1024 * 1024
+    datagrams_queued: int = 16_384
     resolve_within: float = 5.0
     connect_within: float = 10.0
     attempt_delay: float = 0.25

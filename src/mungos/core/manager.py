@@ -77,6 +77,9 @@ os.register_at_fork(after_in_child=_after_fork)
 class Manager:
     """One event loop and all its connections. It belongs to the thread that makes it.
 
+    It counts on all descriptors of the process (RLIMIT_NOFILE): where several share one, give each of them a
+    `Limits.max_connections` with which they stay below it together.
+
     Args:
         wire: what it runs on; the kernel's sockets when None.
         limits: bounds for everything in it, unless a call gives its own.
@@ -90,6 +93,7 @@ class Manager:
         scheduler: what there is to do, and for how long it may be done.
         holdings: how many bytes all connections hold.
         names: what all lookups have in common.
+        attempts_beside: addresses that are being tried, beside the first of each connection.
         connections, listeners: by number.
     """
 
@@ -117,6 +121,7 @@ class Manager:
         self._owner = threading.get_ident()
         self.scheduler = Scheduler(self, self.limits.turn_within)
         self.holdings = Holdings(self.limits.held_per_manager)
+        self.attempts_beside = 0
         self._most_connections = self._descriptors_allow()
         self._user_timers: dict[int, Timer] = {}
         self._next_id = 0
@@ -395,6 +400,15 @@ class Manager:
         reserved = min(limits.reserved_descriptors, allowed // 4)
         return min(limits.max_connections, allowed - reserved)
 
+    @property
+    def may_try_beside(self) -> bool:
+        """Whether there is a descriptor for an attempt beside another one's of the same connection."""
+        allowed = self.wire.descriptor_limit()
+        if allowed is None:
+            return True
+        reserved = min(self.limits.reserved_descriptors, allowed // 4)
+        return self.attempts_beside < allowed - reserved - self._most_connections + reserved // 2
+
     # Calls for later.
 
     def call_soon(self, call: Callable[..., object], *arguments: object) -> None:
@@ -529,6 +543,9 @@ class Manager:
             if self._closing is not None and not self.connections:
                 if not scheduler.ended and not scheduler.soon:
                     self._finish()
+        except BaseException:
+            scheduler.recover()
+            raise
         finally:
             self._in_turn = False
             if self._host is not None:
@@ -547,8 +564,11 @@ class Manager:
             self.raise_later(error)
             log.exception("a function called later failed: %r", call)
 
-    def defect(self, where: object, error: Exception) -> None:
-        """For the scheduler: a defect ends what it struck, not the loop."""
+    def defect(self, where: object, error: BaseException) -> None:
+        """For the scheduler: a defect ends what it struck, not the loop. An interrupt leaves `poll`, too, at
+        the end of the turn."""
+        if not isinstance(error, Exception):
+            self.raise_later(error)
         if isinstance(where, Attempt):
             where = where.connection
         if isinstance(where, Connection):

@@ -196,6 +196,8 @@ class Opening:
                 self._failed(address, error)
                 continue
             self._attempts[attempt] = None
+            if len(self._attempts) > 1:
+                manager.attempts_beside += 1
             connection.local, connection.remote = endpoint.local, endpoint.remote
             self._started = manager.now
             break
@@ -209,7 +211,7 @@ class Opening:
         self._next_at = NEVER
         if self._waiting:
             delay = self._limits.attempt_delay
-            if len(self._attempts) >= self._limits.max_attempts:
+            if len(self._attempts) >= self._most_attempts():
                 oldest = next(iter(self._attempts))
                 delay = max(delay, oldest.begun + LEAST_TRIAL - self._started)
             share = (self._until - self._started) / (len(self._waiting) + 1)
@@ -247,7 +249,7 @@ class Opening:
         self._next()
 
     def _won(self, attempt: Attempt) -> None:
-        del self._attempts[attempt]
+        self._leave(attempt)
         self.cancel()
         connection = self._connection
         connection.attach(attempt.endpoint, WRITABLE, attempt.entry)
@@ -255,7 +257,11 @@ class Opening:
 
     def on_timer(self, now: float) -> None:
         """The deadline, or the time for another address."""
-        limits = self._limits
+        limits, connection = self._limits, self._connection
+        for attempt in list(self._attempts):
+            connection.manager.scheduler.fetch(attempt.endpoint.fd)
+        if connection.phase is not Phase.CONNECTING:
+            return  # an answer had come
         if now >= self._until:
             told = [f"{attempt.endpoint.remote}: {_NO_ANSWER}" for attempt in self._attempts]
             told += [f"{address}: not tried" for address in self._waiting]
@@ -264,17 +270,25 @@ class Opening:
             error = TimedOut(
                 "connecting", f"timed out while connecting (limit {within:g} s): {text}", limit=within
             )
-            self._connection.finish(CloseKind.TIMED_OUT, error)
+            connection.finish(CloseKind.TIMED_OUT, error)
         elif now >= self._next_at:
-            if len(self._attempts) >= limits.max_attempts:
+            if len(self._attempts) >= self._most_attempts():
                 oldest = next(iter(self._attempts))
                 self._errors.append(f"{oldest.endpoint.remote}: {_NO_ANSWER}")
                 self._release(oldest)
             self._next()
 
     def _release(self, attempt: Attempt) -> None:
-        del self._attempts[attempt]
+        self._leave(attempt)
         attempt.release()
+
+    def _leave(self, attempt: Attempt) -> None:
+        del self._attempts[attempt]
+        if self._attempts:
+            self._connection.manager.attempts_beside -= 1
+
+    def _most_attempts(self) -> int:
+        return self._limits.max_attempts if self._connection.manager.may_try_beside else 1
 
     def cancel(self) -> None:
         """No more attempts, and no more addresses: the connection has its transport, or ends."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import nextafter
 from typing import TYPE_CHECKING
 
 from mungos.core.ledger import Origin
@@ -66,6 +67,8 @@ class Resolving:
 
     def on_timer(self, now: float) -> None:
         """The lookup's deadline."""
+        for exchange in list(self._exchanges.values()):
+            self.manager.scheduler.fetch(exchange.fd)
         if self._lookup is not None:
             self._lookup.expire(now)
             self._act()
@@ -80,19 +83,24 @@ class Resolving:
     def datagram(self, exchange: int, data: bytes) -> None:
         """A datagram came."""
         if self._lookup is not None:
-            self._lookup.receive_datagram(exchange, data, self.manager.now)
+            self._lookup.receive_datagram(exchange, data, self._time())
             self._act()
 
     def stream(self, exchange: int, data: bytes) -> None:
         """Bytes came on a stream."""
         if self._lookup is not None:
-            self._lookup.receive_stream(exchange, data, self.manager.now)
+            self._lookup.receive_stream(exchange, data, self._time())
             self._act()
+
+    def _time(self) -> float:
+        """For what is received: as long as a deadline was not judged, that came before it."""
+        now, deadline = self.manager.now, self._lookup.deadline if self._lookup is not None else None
+        return now if deadline is None or now < deadline else nextafter(deadline, 0.0)
 
     def broken(self, exchange: int, reason: str) -> None:
         """An exchange's socket failed."""
         if self._lookup is not None:
-            self._lookup.exchange_failed(exchange, reason, self.manager.now)
+            self._lookup.exchange_failed(exchange, reason, self._time())
             self._act()
 
     def _act(self) -> None:
@@ -152,6 +160,7 @@ class _DatagramExchange:
         self._resolving = resolving
         self._number = number
         self._endpoint = endpoint
+        self.fd = endpoint.fd
         self._payload = payload
         manager = resolving.manager
         self._entry = manager.own(
@@ -195,6 +204,7 @@ class _StreamExchange:
         self._resolving = resolving
         self._number = number
         self._endpoint = endpoint
+        self.fd = endpoint.fd
         self._payload: memoryview | None = memoryview(payload)
         self._connected = False
         manager = resolving.manager

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 from typing import Protocol as Contract
 
+from mungos.core.lifecycle import Lifecycle
 from mungos.core.timers import NEVER, Timers
 
 if TYPE_CHECKING:
     from mungos.core.datagrams import DatagramConnection
-    from mungos.core.lifecycle import Lifecycle
     from mungos.core.manager import Manager
 
 __all__ = ["Scheduler", "Watcher"]
@@ -98,6 +98,32 @@ class Scheduler:
         self.hints.pop(fd, None)
         self.slow.discard(fd)
 
+    def fetch(self, fd: int) -> None:
+        """Serve what the poller said of a descriptor and no lane has reached, before a deadline that it may
+        meet is judged."""
+        watcher, mask = self.table.get(fd), self.hints.pop(fd, 0)
+        if watcher is not None and mask:
+            watcher.on_io(mask, self._manager.now)
+
+    def used_up(self, fd: int) -> None:
+        """A connection has had its whole share: its next one is in the second lane."""
+        self.slow.add(fd)
+
+    def recover(self) -> None:
+        """After an interrupt that came between two of the loop's own steps. What was taken from a list and
+        not done yet is not known: so all are looked at again."""
+        manager = self._manager
+        self.gathering = False
+        self.gathered.clear()
+        # The poller tells of all of these again.
+        self.hints.clear()
+        self.queue.clear()
+        for connection in list(manager.connections.values()):
+            if isinstance(connection, Lifecycle):
+                connection.on_ready_list = True
+                self.queue.append(connection)
+            self.timers.schedule(connection, manager.now)
+
     def turn(self, events: list[tuple[int, int]], began: float) -> None:
         """Do what the poller's hints, the clock and the lists ask for.
 
@@ -119,11 +145,11 @@ class Scheduler:
         # empty each lane has half of the turn, and what the first leaves is the second's. (Hints that wait in
         # the queue may be stale. All hints may be.)
         #
-        # Deadlines, calls from other threads and signals stand in neither lane: they have a budget of their
-        # own in each turn. A deadline is judged by the time at which the poller was asked, for what arrived
-        # before has then been reported: input counts before the deadline that it meets. Where the budget did
-        # not reach that input, `Stream.on_timer` fetches it first. But a deadline is set by the clock, which
-        # `Manager.now` follows from share to share.
+        # Deadlines, calls (from other threads and signals, too) and ends that are to be told stand in neither
+        # lane: each of these three has a budget of its own in each turn. A deadline is judged by the time at
+        # which the poller was asked, for what arrived before has then been reported: input counts before the
+        # deadline that it meets. Where the budget did not reach that input, whoever judges fetches it first.
+        # But a deadline is set by the clock, which `Manager.now` follows from share to share.
         manager, clock, queue = self._manager, self.clock, self.queue
         manager.now = now = began
         self.until = until = clock() + self._within
@@ -143,7 +169,7 @@ class Scheduler:
                 if watcher is not None:
                     try:
                         watcher.on_io(mask, now)
-                    except Exception as error:  # noqa: BLE001 - a defect ends what it struck, not the loop
+                    except BaseException as error:  # noqa: BLE001 - it ends what it struck, not the turn
                         manager.defect(watcher, error)
                     before = now
                     manager.now = now = clock()
@@ -207,7 +233,7 @@ class Scheduler:
             entry.on_ready_list = False
             try:
                 entry.on_ready(before)
-            except Exception as error:  # noqa: BLE001 - as in turn
+            except BaseException as error:  # noqa: BLE001 - as in turn
                 manager.defect(entry, error)
             manager.now = clock()
 
@@ -215,15 +241,18 @@ class Scheduler:
         """One that waited in the queue. Who neither takes long nor uses up its share is forgiven."""
         manager, before = self._manager, self._manager.now
         watcher, mask = self.table.get(fd), self.hints.pop(fd, 0)
+        if watcher is None or not mask:
+            # It was fetched meanwhile, or the descriptor was closed: nobody had a share, so nobody has shown
+            # that it needs little.
+            return
         self.slow.discard(fd)
-        if watcher is not None and mask:
-            try:
-                watcher.on_io(mask, before)
-            except Exception as error:  # noqa: BLE001 - as in turn
-                manager.defect(watcher, error)
-            manager.now = now = self.clock()
-            if now - before > self._long:
-                self.slow.add(fd)
+        try:
+            watcher.on_io(mask, before)
+        except BaseException as error:  # noqa: BLE001 - as in turn
+            manager.defect(watcher, error)
+        manager.now = now = self.clock()
+        if now - before > self._long:
+            self.slow.add(fd)
 
     def _send_what_gathered(self) -> None:
         self.gathering = False
@@ -236,7 +265,7 @@ class Scheduler:
                 continue
             try:
                 connection.after_events(manager.now)
-            except Exception as error:  # noqa: BLE001 - as in turn
+            except BaseException as error:  # noqa: BLE001 - as in turn
                 manager.defect(connection, error)
             manager.now = clock()
 
@@ -248,23 +277,34 @@ class Scheduler:
         while manager.now < until and (sleeper := self.timers.due(began, newest)) is not None:
             try:
                 sleeper.on_timer(began)
-            except Exception as error:  # noqa: BLE001 - as in turn
+            except BaseException as error:  # noqa: BLE001 - as in turn
                 manager.defect(sleeper, error)
+                if not isinstance(error, Exception) and sleeper.timer_at is NEVER:
+                    # It was interrupted, and perhaps before it did what was due. Who has ended does nothing.
+                    self.timers.schedule(sleeper, began)
             manager.now = clock()
 
     def _call_what_waits(self) -> None:
         manager, clock = self._manager, self.clock
+        manager.now = now = clock()
+        self.crowded = True
+        self.until = until = now + self._within
         for _ in range(len(self.soon)):
             call, arguments = self.soon.popleft()
-            manager.now = clock()
             manager.guarded(call, *arguments)
-        manager.now = clock()
+            manager.now = now = clock()
+            if now >= until:
+                return
 
     def _tell_ends(self) -> None:
         manager, clock, ended = self._manager, self.clock, self.ended
         until = clock() + self._within
         for _ in range(len(ended)):
-            ended.popleft().deliver_closed()
+            connection = ended.popleft()
+            try:
+                connection.deliver_closed()
+            except BaseException as error:  # noqa: BLE001 - as in turn
+                manager.defect(connection, error)
             if ended:
                 manager.now = clock()
                 if manager.now >= until:

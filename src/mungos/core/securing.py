@@ -26,6 +26,7 @@ log = logging.getLogger("mungos.connection")
 
 _JOIN = 64 * 1024  # bytes
 _MOST_PARTS = 4096
+_PIECE = 16 * 1024  # bytes of ciphertext at a time, where others wait: in small records they are much work
 
 
 class TLSSession(NamedTuple):
@@ -66,6 +67,7 @@ class Securing:
 
     Attributes:
         engine: the session.
+        held: bytes received that the engine was not given, or did not take.
         leaving: our close_notify is queued, or sent.
         waiting_out: bytes of plaintext that the engine has not accepted.
     """
@@ -76,11 +78,11 @@ class Securing:
         "_early_allowed",
         "_entry",
         "_eof",
-        "_held",
         "_next",
         "_out",
         "_told",
         "engine",
+        "held",
         "leaving",
         "waiting_out",
     )
@@ -88,7 +90,7 @@ class Securing:
     def __init__(self, connection: Stream, tls_session: TLSSession) -> None:
         self.engine = tls_session.engine
         self._connection = connection
-        self._held = b""
+        self.held = b""
         self._next: tls.Event | None = None  # seen while data was put together
         self._early: list[Buffer] = []  # 0-RTT data, until it is sure that they are no replay
         self._early_allowed = tls_session.early
@@ -105,7 +107,7 @@ class Securing:
     @property
     def full(self) -> bool:
         """Ciphertext waits here because the engine takes no more: the wire must not be read."""
-        return bool(self._held)
+        return bool(self.held)
 
     @property
     def waiting(self) -> int:
@@ -114,7 +116,7 @@ class Securing:
             unread = self.engine.unread
         except Exception:  # noqa: BLE001 - asked for a log line or a report, also of one that has failed
             unread = 0
-        return len(self._held) + unread + sum(map(len, self._early))
+        return len(self.held) + unread + sum(map(len, self._early))
 
     @property
     def deadline(self) -> float | None:
@@ -156,20 +158,23 @@ class Securing:
 
     def receive(self, data: Buffer, now: float) -> None:
         """Ciphertext from the wire."""
-        if self._held:
-            self._held += bytes(data)
+        if self.held:
+            self.held += bytes(data)
             return
         try:
-            taken = self.engine.receive(data, now)
+            piece = data
+            if len(data) > _PIECE and self._connection.manager.scheduler.crowded:
+                piece = memoryview(data)[:_PIECE]
+            taken = self.engine.receive(piece, now)
             if taken < len(data):
-                self._held = bytes(memoryview(data)[taken:])
+                self.held = bytes(memoryview(data)[taken:])
         except BaseException as error:  # noqa: BLE001 - as everywhere here
             self.failed(error)
 
     def transport_ended(self, now: float) -> None:
         """The wire's end; the engine hears of it after everything before it."""
         self._eof = True
-        if not self._held:
+        if not self.held:
             try:
                 self.engine.receive_eof(now)
             except BaseException as error:  # noqa: BLE001 - as everywhere here
@@ -194,11 +199,11 @@ class Securing:
             else:
                 self._next = None
             if event is None:
-                if self._held:
-                    taken = engine.receive(self._held, now)
+                if self.held:
+                    taken = engine.receive(memoryview(self.held)[:_PIECE], now)
                     if taken:
-                        self._held = self._held[taken:]
-                        if not self._held and self._eof:
+                        self.held = self.held[taken:]
+                        if not self.held and self._eof:
                             engine.receive_eof(now)
                         return True
                 if self._told or engine.read_side is not tls.ReadSide.TRUNCATED:
@@ -337,7 +342,7 @@ class Securing:
             manager = self._connection.manager
             manager.ledger.strike(self._entry)
             self._entry = 0
-            self._held = b""
+            self.held = b""
             self._early = []
             self._out = []
             self.waiting_out = 0

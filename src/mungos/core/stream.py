@@ -98,9 +98,7 @@ class Stream(Lifecycle):
 
     def on_timer(self, now: float) -> None:
         """Its entry in the heap came up: act on what is due, and sleep again."""
-        if mask := self.manager.scheduler.hints.pop(self._fd, 0):
-            # What arrived before the deadline, and the turn's budget did not reach.
-            self.on_io(mask, self.manager.now)
+        self.manager.scheduler.fetch(self._fd)
         if self.phase is _CLOSED:
             return
         judged, now = now, self.manager.now
@@ -108,7 +106,7 @@ class Stream(Lifecycle):
             self.overdue()
         elif self._opening is not None:
             if self._opening.deadline <= judged:
-                self._opening.on_timer(now)
+                self._opening.on_timer(judged)
         elif self._rate_at <= judged:
             self._check_rate(now)
         elif self._idle_at <= judged:
@@ -216,13 +214,15 @@ class Stream(Lifecycle):
         """Hand out events until there are none, or it is somebody else's turn; then send."""
         if self._pumping or self.phase is _CLOSED:
             return
+        scheduler = self.manager.scheduler
         if self._paused:
             # Events wait, bytes move on while there is room: a Pong, or the peer's end, is not overlooked.
             while self.phase is not _CLOSED and self._more(now):
-                pass
+                if scheduler.clock() >= scheduler.until:
+                    self._stand_ready()
+                    break
             self._after(now)
             return
-        scheduler = self.manager.scheduler
         limits = self._limits
         left = limits.events_per_turn
         if scheduler.crowded:
@@ -231,15 +231,21 @@ class Stream(Lifecycle):
         look = step = _LOOK if left > _LOOK else left
         handler = self._handler
         face = self._face
-        next_event = self.protocol.next_event
+        protocol = self.protocol
+        next_event = protocol.next_event
         self._pumping = True
         try:
             while True:
                 event = next_event()
                 if event is None:
-                    if not (self._held or self._secure is not None) or not self._more(now):
+                    secure = self._secure
+                    if not (self._held or secure is not None) or not self._more(now):
                         break
                     self._interrupt = True
+                    if secure is not None and secure.held:
+                        # A piece of ciphertext is more work than events are: look at the clock now.
+                        step -= look - 1
+                        look = 1
                 elif type(event) is Failed:
                     self.protocol_failed(event)
                     break
@@ -259,7 +265,7 @@ class Stream(Lifecycle):
                     left -= step
                     if left <= 0 or scheduler.clock() >= scheduler.until:
                         if left <= 0:
-                            scheduler.slow.add(self._fd)
+                            scheduler.used_up(self._fd)
                         self._stand_ready()
                         break
                     look = step = _LOOK if left > _LOOK else left
@@ -274,15 +280,16 @@ class Stream(Lifecycle):
             self._pumping = False
         self.manager.now = later = scheduler.clock()
         if later - now > _LONG:
-            self._postpone(later - now)
+            if self.protocol is protocol:
+                self._postpone(later - now)
         if scheduler.gathering:
             scheduler.gathered.append(self)
         else:
             self._after(later)
 
     def _postpone(self, seconds: float) -> None:
-        """Our handlers took so long, and the peer could do nothing about it: what the protocol armed
-        meanwhile it counted from before them."""
+        """Our handlers took so long, and the peer could do nothing about it: whatever it is to do next has so
+        much more time, also where that was armed by what was received just before them."""
         protocol = self.protocol
         if protocol.deadline is not None:
             protocol.deadline += seconds
@@ -305,6 +312,7 @@ class Stream(Lifecycle):
             if self._counted or self._out or self.bytes_received >= self._count_at:
                 self._count()
             return
+        # It is not closed: `finish` interrupts `_pump`, which then returns, and `after_events` has looked.
         if self._out:
             self._flush(now)
         elif unsent := protocol.unsent:
