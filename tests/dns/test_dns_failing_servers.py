@@ -130,6 +130,24 @@ def test_a_server_that_fails_at_edns_is_asked_without_and_that_is_remembered(oth
     assert net.now == began
 
 
+@pytest.mark.parametrize("rcode", [*FAILURES, Rcode.BADVERS])
+@pytest.mark.parametrize("over_tcp", ["refused", "the same"])
+@pytest.mark.parametrize("octets", [None, -1])
+def test_a_failure_at_edns_that_claims_to_be_cut_leads_to_a_query_without(
+    rcode: int, over_tcp: str, octets: int | None
+) -> None:
+    def server(query: Message, stream: bool) -> bytes | None:
+        if stream and over_tcp == "refused":
+            return b"\0" * 12
+        # Extended codes stand in the record that would be cut.
+        return respond(query, rcode=rcode, truncated=True)[: None if rcode == Rcode.BADVERS else octets]
+
+    net = Net(one=no_edns(server))
+    assert net.lookup() == BOTH
+    assert net.now == 100.0
+    assert {how for _, how, _ in net.asked} == {"udp"}
+
+
 def test_a_server_that_fails_at_edns_is_asked_without_after_the_others() -> None:
     net = Net(one=no_edns(says(Rcode.SERVFAIL)), two=says(Rcode.SERVFAIL))
     assert net.lookup(config=PAIR, families=("A",)) == Resolved(("192.0.2.1",))

@@ -352,6 +352,17 @@ class Lookup:
             # A bare header: its failure counts, and nothing else of it.
             self._refused_by(exchange, head.header.rcode, now)
             return
+        answer, rcode, bad = None, head.header.rcode, ""
+        try:
+            answer = decode(data)
+            rcode = answer.header.rcode
+        except Malformed as error:
+            bad = str(error)
+        if rcode not in _ANSWERS:
+            # Cut or mangled as it may be: some repeat the query with what they could not read in it, or cut it
+            # there.
+            self._refused_by(exchange, rcode, now)
+            return
         if head.header.truncated:
             # RFC 7766 section 5: the answer is asked for again over TCP; what is cut is not used.
             if exchange.stream:
@@ -360,20 +371,15 @@ class Lookup:
                 self._close(exchange)
                 self._begin(query, exchange.server, exchange.level, now, stream=True)
             return
-        try:
-            answer = decode(data)
-            rcode = answer.header.rcode
-            if rcode not in _ANSWERS:
-                self._refused_by(exchange, rcode, now)
-                return
-            said = answered(answer, query.question)
-        except (Malformed, PeerMisbehaved) as error:
-            if head.header.rcode not in _ANSWERS:
-                # Some repeat the query with what they could not read in it, or cut it there.
-                self._refused_by(exchange, head.header.rcode, now)
-                return
+        said = None
+        if answer is not None:
+            try:
+                said = answered(answer, query.question)
+            except PeerMisbehaved as error:
+                bad = str(error)
+        if said is None:
             self._descend(exchange)
-            self._fail(exchange, f"sent a bad answer: {error}", now)
+            self._fail(exchange, f"sent a bad answer: {bad}", now)
             return
         if said.referral:
             self._fail(exchange, "does not look names up for others", now)
