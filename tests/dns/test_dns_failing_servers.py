@@ -173,6 +173,37 @@ def test_a_server_that_is_silent_without_edns_too_is_asked_over_tcp_and_that_is_
     assert net.asked == [("one", "tcp", "plain")]
 
 
+@pytest.mark.parametrize("attempts", [2, 3, 5])
+def test_a_server_whose_datagrams_are_lost_is_asked_over_tcp_in_time(attempts: int) -> None:
+    config = ResolverConfig(servers=(ONE,), attempts=attempts, cache_entries=0)
+    cache = Cache(config)
+    net = Net(one=over_tcp_only)
+    assert net.lookup(config=config, cache=cache) == BOTH
+    assert net.now < 105.0
+    began, net.asked = net.now, []
+    assert net.lookup(config=config, cache=cache) == BOTH
+    assert net.asked == [("one", "tcp", "plain")] * 2
+    assert net.now == began
+
+
+def test_of_two_servers_whose_datagrams_are_lost_the_first_is_asked_over_tcp_in_time() -> None:
+    net = Net(one=over_tcp_only, two=silent)
+    assert net.lookup(config=PAIR) == BOTH
+    assert net.now < 105.0
+    net = Net(one=silent, two=over_tcp_only)
+    assert net.lookup(config=PAIR) == BOTH
+    assert net.now < 105.0
+
+
+def test_the_last_turn_is_divided_and_not_prolonged() -> None:
+    config = ResolverConfig(servers=(ONE,), timeout=1.0)
+    net = Net(one=silent)
+    end = net.lookup(config=config, families=("A",))
+    assert isinstance(end, Failed)
+    assert net.asked == [("one", "udp", "edns"), ("one", "udp", "plain"), ("one", "tcp", "plain")]
+    assert net.now == 102.0
+
+
 def test_what_is_known_of_a_server_is_forgotten_after_a_while() -> None:
     config = ResolverConfig(servers=(ONE,), level_lifetime=60.0, cache_entries=0)
     cache = Cache(config)

@@ -43,6 +43,7 @@ class Exchange:
     stream: bool
     level: Level
     deadline: float
+    turn_ends: float
     begun: bool = False
     bad_answers: int = 0
     received: bytearray = field(default_factory=bytearray)

@@ -64,8 +64,8 @@ class Lookup:
     ends as a failure. What the cache holds is not asked for.
 
     A server that fails when it is asked with EDNS is asked without it at its next turn, or at once when it
-    says that it can't read it; one that stays silent then too is asked over TCP (RFC 6891 sections 6.2.2 and
-    7, RFC 7766 section 5). What it answers at is remembered.
+    says that it can't read it; one that stays silent then too is asked over TCP, within its last turn at the
+    latest (RFC 6891 sections 6.2.2 and 7, RFC 7766 section 5). What it answers at is remembered.
 
     Args:
         host: a name or an IP address literal without brackets.
@@ -242,8 +242,7 @@ class Lookup:
             return
         for exchange in list(self._exchanges.values()):
             if exchange.id in self._exchanges and now >= exchange.deadline:
-                self._descend(exchange)
-                self._fail(exchange, _TIMED_OUT, now)
+                self._silent(exchange, now)
 
     def cancel(self) -> None:
         """Give up: what is open is closed, what was not begun is not, and there is no `Resolved` or `Failed`
@@ -320,7 +319,16 @@ class Lookup:
             level = self._levels[server] = self._cache.level(server, now)
         self._begin(query, server, level, now, stream=self._config.use_stream or level is Level.STREAM)
 
-    def _begin(self, query: Query, server: ServerAddress, level: Level, now: float, *, stream: bool) -> None:
+    def _begin(
+        self,
+        query: Query,
+        server: ServerAddress,
+        level: Level,
+        now: float,
+        *,
+        stream: bool,
+        turn_ends: float | None = None,
+    ) -> None:
         message_id = int.from_bytes(self._random(2), "big")
         payload_size = self._config.payload_size if level is Level.EDNS else None
         payload = make_query(query.question, message_id, payload_size)
@@ -334,8 +342,15 @@ class Lookup:
         # and some drop what they can't read.
         left = self._config.attempts * len(self._servers) - query.tries + 1
         share = self._until if left == 1 else now + (self._until - now) / left
-        deadline = min(now + self._config.timeout, share)
-        self._exchanges[number] = Exchange(number, query, server, message_id, stream, level, deadline)
+        if turn_ends is None:
+            turn_ends = min(now + self._config.timeout, share)
+        deadline = turn_ends
+        if not stream and left <= len(self._servers) and query.reasons.get(server) == _TIMED_OUT:
+            # Its last turn, and it has been silent in each: the second half of it is TCP's.
+            deadline = (now + turn_ends) / 2
+        self._exchanges[number] = Exchange(
+            number, query, server, message_id, stream, level, deadline, turn_ends
+        )
 
     def _answer(self, exchange: Exchange, data: bytes, now: float) -> None:
         query = exchange.query
@@ -445,6 +460,15 @@ class Lookup:
             # one type that they don't know (RFC 4074 section 4.2), so the other family gets its moment.
             if any(query.outcome is Outcome.NO_NAME for query in self._queries):
                 self._leave_at = now + self._config.grace
+
+    def _silent(self, exchange: Exchange, now: float) -> None:
+        self._descend(exchange)
+        if now < exchange.turn_ends:
+            self._close(exchange)
+            query, server, turn_ends = exchange.query, exchange.server, exchange.turn_ends
+            self._begin(query, server, Level.STREAM, now, stream=True, turn_ends=turn_ends)
+        else:
+            self._fail(exchange, _TIMED_OUT, now)
 
     def _leave(self, now: float) -> None:
         """On to the next candidate, with questions unanswered."""
