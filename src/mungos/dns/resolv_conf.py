@@ -25,7 +25,7 @@ def parse_resolv_conf(text: str) -> ResolverConfig:
     """Read `nameserver`, `domain`, `search` and `options` (ndots, timeout, attempts, rotate, use-vc).
 
     As in the C library: lines and options that are not understood are passed over, the first three servers
-    count, of `domain` and `search` the last one does, numbers are brought into their range, and without a
+    count, of `domain` and `search` the last one that names anything does, numbers are brought into their range, and without a
     server 127.0.0.1 is asked. Unlike it, no search list is made up from the machine's own name, and byte
     order marks are passed over.
     """
@@ -40,10 +40,10 @@ def parse_resolv_conf(text: str) -> ResolverConfig:
         if keyword == "nameserver":
             if words and literal(words[0]) is not None and len(servers) < MAX_SERVERS:
                 servers.append(ServerAddress(words[0]))
-        elif keyword == "domain":
-            search = _domains(words[:1])
-        elif keyword == "search":
-            search = _domains(words)
+        elif keyword in ("domain", "search"):
+            # One that names nothing changes nothing; "." alone is an empty list.
+            if words:
+                search = _domains(words[:1] if keyword == "domain" else words)
         elif keyword == "options":
             for word in words:
                 option, _, value = word.partition(":")
