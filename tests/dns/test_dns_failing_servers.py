@@ -265,6 +265,72 @@ def test_one_lost_datagram_does_not_take_all_the_time() -> None:
     assert net.now == 102.5
 
 
+# Servers that are silent.
+
+
+def test_a_silent_server_is_asked_last_by_the_lookups_that_follow() -> None:
+    config = replace(PAIR, cache_entries=0, silence_lifetime=60.0)
+    cache = Cache(config)
+    net = Net(one=silent, two=zone)
+    assert net.lookup(config=config, cache=cache) == BOTH
+    assert net.now == 101.25
+    for _ in range(3):
+        net.asked.clear()
+        assert net.lookup(config=config, cache=cache) == BOTH
+        assert net.asked == [("two", "udp", "edns")] * 2
+        assert net.now == 101.25
+    net.servers[TWO] = silent
+    net.servers[ONE] = zone
+    assert net.lookup(config=config, cache=cache) == BOTH
+    # It has spoken, and the other one has not.
+    net.asked.clear()
+    assert net.lookup(config=config, cache=cache) == BOTH
+    assert net.asked == [("one", "udp", "edns")] * 2
+
+
+def test_a_silent_server_has_its_place_again_after_a_while_or_when_all_is_forgotten() -> None:
+    config = replace(PAIR, cache_entries=0, silence_lifetime=60.0)
+    for way in ("the time", "clear"):
+        cache = Cache(config)
+        net = Net(one=silent, two=zone)
+        net.lookup(config=config, cache=cache)
+        if way == "clear":
+            cache.clear()
+        else:
+            net.now += 60.0
+        net.servers[ONE] = zone
+        net.asked.clear()
+        assert net.lookup(config=config, cache=cache) == BOTH
+        assert net.asked == [("one", "udp", "edns")] * 2
+
+
+def test_within_one_search_a_silent_server_costs_one_turn() -> None:
+    config = replace(PAIR, cache_entries=0, search=("lan", "corp.example"), ndots=5)
+    net = Net(one=silent, two=zone)
+    assert net.lookup(config=config, cache=Cache(config)) == BOTH
+    assert net.asked == [("one", "udp", "edns")] * 2 + [("two", "udp", "edns")] * 6
+
+
+def test_a_server_that_answers_one_family_is_not_silent() -> None:
+    def server(query: Message, stream: bool) -> bytes | None:
+        return zone(query, stream) if query.questions[0].type == RecordType.A else None
+
+    cache = Cache(PAIR)
+    net = Net(one=server, two=silent)
+    net.lookup(config=PAIR, cache=cache)
+    assert not cache.is_silent(ONE, net.now)
+
+
+@pytest.mark.parametrize("lifetime", [0.0, 60.0])
+def test_so_many_silent_servers_are_remembered(lifetime: float) -> None:
+    cache = Cache(ResolverConfig(silence_lifetime=lifetime))
+    servers = [ServerAddress("192.0.2.53", port) for port in range(1, MAX_KNOWN_SERVERS + 2)]
+    for server in servers:
+        cache.was_silent(server, 100.0)
+    told = [cache.is_silent(server, 100.0) for server in servers]
+    assert told == [False, *[lifetime > 0] * MAX_KNOWN_SERVERS]
+
+
 # Octets behind the message, referrals.
 
 

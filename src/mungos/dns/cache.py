@@ -13,7 +13,8 @@ from mungos.dns.names import Name, folded, name_to_text
 __all__ = ["MAX_KNOWN_SERVERS", "Cache", "CachedAnswer", "Level"]
 
 MAX_KNOWN_SERVERS = 64
-"""Name servers of which a level is remembered; the one learned longest ago makes room."""
+"""Name servers of which a level is remembered, or that they were silent; the one learned longest ago makes
+room."""
 
 # What an entry costs beside its octets and texts, on a 64-bit build: the objects and their places in tables.
 _ENTRY_BYTES = 512
@@ -50,14 +51,15 @@ class CachedAnswer:
 
 class Cache:
     """Answers of name servers, negative ones too (RFC 2308), for as long as their TTLs allow; and how each
-    server must be asked (RFC 6891 section 6.2.2). A manager has one for all its lookups.
+    server must be asked (RFC 6891 section 6.2.2), and which were silent. A manager has one for all its
+    lookups.
 
     Failures are not kept, nor what has a TTL of 0 or no SOA record; where room is short, what was used
     longest ago goes first.
 
     Args:
-        config: the bounds are its `cache_entries`, `cache_bytes`, `longest_ttl`, `longest_negative_ttl` and
-            `level_lifetime`.
+        config: the bounds are its `cache_entries`, `cache_bytes`, `longest_ttl`, `longest_negative_ttl`,
+            `level_lifetime` and `silence_lifetime`.
 
     Raises:
         Misuse: it is no configuration.
@@ -66,13 +68,14 @@ class Cache:
         size: bytes held, by estimate.
     """
 
-    __slots__ = ("_answers", "_config", "_levels", "size")
+    __slots__ = ("_answers", "_config", "_levels", "_silent", "size")
 
     def __init__(self, config: ResolverConfig) -> None:
         checking.instance("config", config, ResolverConfig, write="ResolverConfig(...)")
         self._config = config
         self._answers: dict[tuple[Name, int], tuple[CachedAnswer, int]] = {}
         self._levels: dict[ServerAddress, tuple[Level, float]] = {}
+        self._silent: dict[ServerAddress, float] = {}
         self.size = 0
 
     def __len__(self) -> int:
@@ -87,9 +90,10 @@ class Cache:
         return tuple(answer for answer, _ in self._answers.values() if now < answer.expires)
 
     def clear(self) -> None:
-        """Forget everything: the next lookup asks the servers, and asks them with EDNS."""
+        """Forget everything: the next lookup asks the servers, in their order, and asks them with EDNS."""
         self._answers.clear()
         self._levels.clear()
+        self._silent.clear()
         self.size = 0
 
     def find(self, question: Question, now: float) -> CachedAnswer | None:
@@ -149,6 +153,21 @@ class Cache:
         while len(self._levels) >= MAX_KNOWN_SERVERS:
             del self._levels[next(iter(self._levels))]
         self._levels[server] = (level, now + self._config.level_lifetime)
+
+    def is_silent(self, server: ServerAddress, now: float) -> bool:
+        """Whether the others are to be asked before this one."""
+        return now < self._silent.get(server, now)
+
+    def was_silent(self, server: ServerAddress, now: float) -> None:
+        """A server let the time for a turn of its pass."""
+        self._silent.pop(server, None)
+        while len(self._silent) >= MAX_KNOWN_SERVERS:
+            del self._silent[next(iter(self._silent))]
+        self._silent[server] = now + self._config.silence_lifetime
+
+    def has_spoken(self, server: ServerAddress) -> None:
+        """Whatever it was, there is somebody."""
+        self._silent.pop(server, None)
 
     def _drop(self, key: tuple[Name, int]) -> None:
         held = self._answers.pop(key, None)

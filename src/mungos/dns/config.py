@@ -50,6 +50,7 @@ _SECONDS = {
     "resolution_delay": MAX_TIMEOUT,
     "grace": MAX_TIMEOUT,
     "level_lifetime": MAX_TTL,
+    "silence_lifetime": MAX_TTL,
     "longest_ttl": MAX_TTL,
     "longest_negative_ttl": MAX_TTL,
 }
@@ -86,6 +87,8 @@ class ResolverConfig:
             joins those that are being tried. At it: it is asked for no longer.
         level_lifetime: seconds for which it is remembered how a server must be asked: with EDNS, without, or
             over TCP. At it: it is tried anew.
+        silence_lifetime: seconds for which a server that let a turn of its pass is asked after the others,
+            unless it answers before; 0: never. At it: it has its place in `servers` again.
         cache_entries: answers that are remembered, 0 for none. At it: the one not used for longest makes
             room.
         cache_bytes: bytes of memory for them, by estimate. At it: the one not used for longest makes room.
@@ -109,6 +112,7 @@ class ResolverConfig:
     resolution_delay: float = 0.05
     grace: float = 0.5
     level_lifetime: float = 600.0
+    silence_lifetime: float = 60.0
     cache_entries: int = 1024
     cache_bytes: int = 1024 * 1024
     longest_ttl: float = 3600.0

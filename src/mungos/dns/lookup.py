@@ -65,7 +65,8 @@ class Lookup:
 
     A server that fails when it is asked with EDNS is asked without it at its next turn, or at once when it
     says that it can't read it; one that stays silent then too is asked over TCP, within its last turn at the
-    latest (RFC 6891 sections 6.2.2 and 7, RFC 7766 section 5). What it answers at is remembered.
+    latest (RFC 6891 sections 6.2.2 and 7, RFC 7766 section 5). What it answers at is remembered, and
+    that it was silent: such a server is asked after the others.
 
     Args:
         host: a name or an IP address literal without brackets.
@@ -96,7 +97,9 @@ class Lookup:
         "_exchanges",
         "_failures",
         "_families",
+        "_heard",
         "_host",
+        "_in_order",
         "_leave_at",
         "_levels",
         "_queries",
@@ -150,13 +153,14 @@ class Lookup:
         self._failures: dict[ServerAddress, str] = {}
         self._cache = cache if cache is not None else Cache(config)
         self._levels: dict[ServerAddress, Level] = {}
-        self._servers = tuple(config.servers)
+        self._in_order = self._servers = tuple(config.servers)
+        self._heard: set[ServerAddress] = set()
         self._candidates: deque[tuple[bytes, ...]] = deque()
         if self._answered_without_servers(hosts):
             return
         if config.rotate and len(config.servers) > 1:
             first = int.from_bytes(random(2), "big") % len(config.servers)
-            self._servers = (*config.servers[first:], *config.servers[:first])
+            self._in_order = (*config.servers[first:], *config.servers[:first])
         self._candidates.extend(candidates(check_host(host), config))
         self._ask_next_candidate(now)
 
@@ -294,6 +298,7 @@ class Lookup:
     def _ask_next_candidate(self, now: float) -> None:
         name = self._candidates.popleft()
         self._leave_at = None
+        self._servers = tuple(sorted(self._in_order, key=lambda one: self._cache.is_silent(one, now)))
         self._until = self._end - min((self._end - now) / 2, CANDIDATE_SECONDS * len(self._candidates))
         self._queries = tuple(Query(Question(name, RecordType[family])) for family in self._families)
         for query in self._queries:
@@ -363,6 +368,8 @@ class Lookup:
         if not answers_question(head, query.question, exchange.message_id):
             self._ignore(exchange, now)
             return
+        self._heard.add(exchange.server)
+        self._cache.has_spoken(exchange.server)
         if not head.questions:
             # A bare header: its failure counts, and nothing else of it.
             self._refused_by(exchange, head.header.rcode, now)
@@ -374,8 +381,7 @@ class Lookup:
         except Malformed as error:
             bad = str(error)
         if rcode not in _ANSWERS:
-            # Cut or mangled as it may be: some repeat the query with what they could not read in it, or cut it
-            # there.
+            # Cut or mangled as it may be: some repeat the query up to what they could not read.
             self._refused_by(exchange, rcode, now)
             return
         if head.header.truncated:
@@ -462,6 +468,8 @@ class Lookup:
                 self._leave_at = now + self._config.grace
 
     def _silent(self, exchange: Exchange, now: float) -> None:
+        if exchange.server not in self._heard:
+            self._cache.was_silent(exchange.server, now)
         self._descend(exchange)
         if now < exchange.turn_ends:
             self._close(exchange)

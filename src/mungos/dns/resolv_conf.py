@@ -25,9 +25,9 @@ def parse_resolv_conf(text: str) -> ResolverConfig:
     """Read `nameserver`, `domain`, `search` and `options` (ndots, timeout, attempts, rotate, use-vc).
 
     As in the C library: lines and options that are not understood are passed over, the first three servers
-    count, of `domain` and `search` the last one that names anything does, numbers are brought into their range, and without a
-    server 127.0.0.1 is asked. Unlike it, no search list is made up from the machine's own name, and byte
-    order marks are passed over.
+    count, of `domain` and `search` the last one that names anything does, numbers are brought into their
+    range, and without a server 127.0.0.1 is asked. Unlike it, no search list is made up from the machine's
+    own name, and byte order marks are passed over.
     """
     servers: list[ServerAddress] = []
     search: tuple[str, ...] = ()
