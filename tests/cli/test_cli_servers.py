@@ -59,6 +59,14 @@ def test_port_in_use_exits_with_3(site: Path) -> None:
     assert done.stdout == b""
 
 
+@pytest.mark.parametrize("path", ["/sub", "/?x"])
+def test_a_path_that_would_not_be_served_alone_is_no_address_to_listen_at(site: Path, path: str) -> None:
+    for command in (("serve", site), ("echo",)):
+        done = mungos(*command, "--listen", f"http://127.0.0.1:0{path}")
+        assert done.returncode == 2
+        assert f"every path is served: leave out {path}" in " ".join(done.stderr.decode().split())
+
+
 def test_missing_certificate_exits_with_3(site: Path, tmp_path: Path) -> None:
     done = mungos(
         "serve",

@@ -71,6 +71,10 @@ def addresses(texts: tuple[str, ...], schemes: tuple[str, ...]) -> list[URL]:
             raise click.UsageError(
                 f"--listen {printable(text)}: this command speaks {', '.join(schemes)}, not {url.scheme}"
             )
+        if url.scheme.startswith("http") and url.target != "/":
+            raise click.UsageError(
+                f"--listen {printable(text)}: every path is served: leave out {printable(url.target)}"
+            )
         found.append(url)
     return found
 

@@ -12,19 +12,21 @@ __all__ = ["Limits"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds; bytes, counts and seconds.
+    """Bounds; bytes, counts and seconds. The first four bound a whole manager: no listener or connection has
+    its own.
 
     Attributes:
-        max_connections: connections open at once in a manager, adopted ones and sockets for datagrams
-            among them. At it: listeners pause; `connect`, `adopt` and `listen` for udp raise Misuse.
-        reserved_descriptors: descriptors left to files, lookups and the rest of the program. At it: a manager
-            has as many connections as it may have, at RLIMIT_NOFILE less so many, or less a quarter where
-            that is fewer; then as at `max_connections`.
-        held_per_manager: bytes that all connections of a manager hold together, received and not handed out,
-            of messages under way, or unsent (and 256 for each datagram); those that hold less than 16 KiB are
-            not counted. At it: the one that holds most is aborted.
-        turn_within: seconds of a turn, for all connections together. At it: the others wait for the next
-            turn, and come first in it; deadlines and calls do not wait for them.
+        max_connections: connections open at once in a whole manager, adopted ones and sockets for
+            datagrams among them. At it: listeners pause; `connect`, `adopt` and `listen` for udp raise
+            Misuse.
+        reserved_descriptors: descriptors that a whole manager leaves to files, lookups and the rest of the
+            program. At it: it has as many connections as it may have, at RLIMIT_NOFILE less so many, or less
+            a quarter where that is fewer; then as at `max_connections`.
+        held_per_manager: bytes that all connections of a whole manager hold together, received and not handed
+            out, of messages under way, or unsent (and 256 for each datagram); those that hold less than 16
+            KiB are not counted. At it: the one that holds most is aborted.
+        turn_within: seconds of a whole manager's turn, for all connections together. At it: the others wait
+            for the next turn, and come first in it; deadlines and calls do not wait for them.
         backlog: connections, complete, that the kernel queues for a listener. At it: the kernel lets others
             wait, or refuses them.
         accepts_per_turn: connections accepted per listener and turn. At it: the others wait for the next

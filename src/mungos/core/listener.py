@@ -11,6 +11,7 @@ from mungos import checking
 from mungos.addresses import AccessList
 from mungos.core.ledger import Origin
 from mungos.core.limits import Limits
+from mungos.core.options import judge_alpn
 from mungos.core.securing import server_tls_session
 from mungos.core.states import PHASES, Phase, step
 from mungos.core.timers import NEVER
@@ -44,6 +45,8 @@ class Listener:
         id: a number, as a connection's.
         url: what is listened at, with the real port.
         address: the same as an address.
+        alpn: the only names that its TLS configurations may have for ALPN; empty: any. HTTP and
+            WebSocket set it.
         phase: `Phase.LISTENING`, then `Phase.CLOSED`.
         accepted, denied: connections so far; those that the access list turned away.
         open_connections: those accepted here that have not ended.
@@ -63,6 +66,7 @@ class Listener:
         "_watching",
         "accepted",
         "address",
+        "alpn",
         "denied",
         "id",
         "manager",
@@ -95,6 +99,7 @@ class Listener:
         self.id = number
         self.url = url
         self.address: Address = endpoint.local
+        self.alpn: tuple[str, ...] = ()
         self.phase = Phase.LISTENING
         self.origin = origin
         self.accepted = 0
@@ -151,6 +156,8 @@ class Listener:
         if self._tls is None:
             raise Misuse(f"{self} listens at {self.url}, which is plain text")
         checking.instance("config", config, ServerConfig, write="ServerConfig((credential,))")
+        if self.alpn:
+            judge_alpn(config, self.alpn)
         factory = select(self._engine, config.provider)
         _, before = self._tls
         if not config.alpn and before.alpn:

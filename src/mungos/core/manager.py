@@ -162,7 +162,8 @@ class Manager:
             tls: certificates and the rest; required for a tls URL, may be given for unix, and is forbidden
                 for the others.
             engine: which TLS engine ("auto", "builtin", "openssl", ...).
-            limits: for this listener and its connections; the manager's when None.
+            limits: for this listener and its connections; the manager's when None. What bounds a whole
+                manager can't be changed here.
             max_connections: open at once from this listener; not for udp.
             access: who may connect, by IP address; not for udp and unix.
             backlog: the kernel's queue; `Limits.backlog` when None; not for udp.
@@ -175,7 +176,7 @@ class Manager:
             OSError: the address can't be used.
         """
         origin = self._check_open()
-        judge_opening(handler, protocol, limits, engine)
+        judge_opening(handler, protocol, limits, engine, self.limits)
         judge_listening(max_connections, access, backlog)
         judge_tls(tls, server=True)
         target = as_url(url, for_listening=True)
@@ -246,7 +247,7 @@ class Manager:
             Closed: the manager is closing.
         """
         origin = self._check_open()
-        judge_opening(handler, protocol, limits, engine)
+        judge_opening(handler, protocol, limits, engine, self.limits)
         judge_tls(tls, server_name, server=False)
         target = as_url(url)
         judge_security(target, tls, server_name)
@@ -307,7 +308,7 @@ class Manager:
             Closed: the manager is closing.
         """
         origin = self._check_open()
-        judge_opening(handler, protocol, limits, engine)
+        judge_opening(handler, protocol, limits, engine, self.limits)
         judge_tls(tls, server_name)
         judge_security(None, tls, server_name)
         self._check_room()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mungos import checking
 from mungos.addresses import AccessList
 from mungos.core.limits import Limits
@@ -9,7 +11,7 @@ from mungos.errors import Misuse
 from mungos.tls.config import ClientConfig, ServerConfig
 from mungos.url import URL
 
-__all__ = ["judge_fitting", "judge_listening", "judge_opening", "judge_security", "judge_tls"]
+__all__ = ["judge_alpn", "judge_fitting", "judge_listening", "judge_opening", "judge_security", "judge_tls"]
 
 _HANDLER = "a function that takes the connection and an event"
 _ROLES: dict[bool | None, tuple[type | tuple[type, ...], str]] = {
@@ -17,17 +19,34 @@ _ROLES: dict[bool | None, tuple[type | tuple[type, ...], str]] = {
     True: (ServerConfig, "ServerConfig((credential,))"),
     False: (ClientConfig, "ClientConfig(...)"),
 }
+_DEFAULTS = Limits()
+_OF_A_MANAGER = {
+    "max_connections": ", or max_connections=... to this listen, where it is one listener's",
+    "reserved_descriptors": "",
+    "held_per_manager": "",
+    "turn_within": "",
+}
 _SECURE = {"tcp": "tls", "http": "https", "ws": "wss"}
 
 
-def judge_opening(handler: object, protocol: object, limits: object, engine: object) -> None:
-    """What every kind of opening has. Raises Misuse."""
+def judge_opening(
+    handler: object, protocol: object, limits: Limits | None, engine: object, managers: Limits
+) -> None:
+    """What every kind of opening has, in a manager of such limits. Raises Misuse."""
     checking.function("handler", handler, write=_HANDLER)
     checking.function(
         "protocol", protocol, write="a function that makes the session of a connection", none=True
     )
     checking.instance("limits", limits, Limits, write="Limits(...)", none=True)
     checking.text("engine", engine, write='an engine\'s name: "auto", "builtin", "openssl"')
+    if limits is not None and limits is not managers:
+        for name, instead in _OF_A_MANAGER.items():
+            given = getattr(limits, name)
+            if given not in (getattr(managers, name), getattr(_DEFAULTS, name)):
+                raise Misuse(
+                    f"{name} is {checking.shown(given)}, and bounds a whole manager: give it to "
+                    f"Manager(limits=Limits({name}=...)){instead}"
+                )
 
 
 def judge_listening(max_connections: object, access: object, backlog: object) -> None:
@@ -72,6 +91,16 @@ def judge_security(
             "server_name is the name in a certificate, and nothing is secured here: "
             + ("give tls=ClientConfig(...)" if url is None or url.transport == "unix" else "write tls://")
         )
+
+
+def judge_alpn(config: ClientConfig | ServerConfig, spoken: Sequence[str]) -> None:
+    """That ALPN names nothing but what will be spoken. Raises Misuse."""
+    for name in config.alpn:
+        if name not in spoken:
+            raise Misuse(
+                f"alpn has {checking.shown(name)}, which would not be spoken here: write "
+                f"alpn=({spoken[0]!r},), or leave it out"
+            )
 
 
 def judge_fitting(

@@ -9,7 +9,8 @@ from typing import TypeVar, cast
 
 from mungos import checking
 from mungos.addresses import AccessList
-from mungos.core import Connection, Limits, Listener, Manager
+from mungos.core import Connection, DatagramConnection, Limits, Listener, Manager
+from mungos.core.options import judge_alpn
 from mungos.errors import Misuse
 from mungos.http.client_session import ClientSession
 from mungos.http.dates import format_date
@@ -20,10 +21,12 @@ from mungos.url import URL, as_url
 
 __all__ = [
     "DEFAULT_CLIENT",
+    "SPOKEN",
     "ClientConnection",
     "DateClock",
     "ServerConnection",
     "connect",
+    "for_http",
     "listen",
     "with_alpn",
 ]
@@ -31,6 +34,9 @@ __all__ = [
 Config = TypeVar("Config", ClientConfig, ServerConfig)
 
 _ALPN = ("http/1.1",)
+SPOKEN = ("http/1.1", "http/1.0")
+"""What may stand in ALPN (RFC 7301 section 6) where HTTP or WebSocket is spoken."""
+
 _configured: weakref.WeakKeyDictionary[ClientConfig | ServerConfig, ClientConfig | ServerConfig] = (
     weakref.WeakKeyDictionary()
 )
@@ -109,11 +115,11 @@ def listen(
 
     Args:
         manager: where.
-        url: http, https, or unix.
+        url: http, https, or unix; without a path, since all of them are served.
         handler: called with the connection's session and an event: `Opened`, `Request`, `Data`,
             `EndOfMessage`, `Writable`, `Closed`.
-        tls: certificates; required for https. ALPN is answered with http/1.1 unless the configuration says
-            otherwise.
+        tls: certificates; required for https. ALPN is answered with http/1.1; http/1.0 may stand in the
+            configuration, too, and nothing else.
         engine, limits, max_connections, access, user: as for `Manager.listen`.
         http_limits: of each session.
 
@@ -122,6 +128,11 @@ def listen(
     """
     checking.instance("http_limits", http_limits, HTTPLimits, write="HTTPLimits(...)")
     target = _checked(as_url(url, for_listening=True))
+    if target.scheme != "unix" and target.target != "/":
+        raise Misuse(
+            f"{target} has a path, and HTTP is served at every path: write "
+            f"{replace(target, path='/', query=None)}, and look at Request.path"
+        )
     date = DateClock(manager)
     listener = manager.listen(
         target,
@@ -134,7 +145,7 @@ def listen(
         access=access,
         user=user,
     )
-    return cast("Listener", listener)
+    return for_http(listener)
 
 
 def connect(
@@ -183,16 +194,27 @@ def with_alpn(config: Config) -> Config:
     """The configuration with ALPN's "http/1.1" (RFC 7301 section 6) where it names no protocol.
 
     There is one result for each configuration, so that engines share what they derive from it.
+
+    Raises:
+        Misuse: ALPN has another protocol than HTTP/1.1 and 1.0.
     """
     checking.instance(
         "tls", config, (ClientConfig, ServerConfig), write="ServerConfig(...) or ClientConfig(...)"
     )
+    judge_alpn(config, SPOKEN)
     if config.alpn:
         return config
     known = _configured.get(config)
     if known is None:
         known = _configured[config] = replace(config, alpn=_ALPN)
     return cast("Config", known)
+
+
+def for_http(listener: Listener | DatagramConnection) -> Listener:
+    """The listener, whose later TLS configurations may name no other protocol for ALPN either."""
+    made = cast("Listener", listener)
+    made.alpn = SPOKEN
+    return made
 
 
 def _checked(url: URL) -> URL:

@@ -7,12 +7,14 @@ from mungos.websocket.client_session import ClientSession
 from mungos.websocket.close_codes import CloseCode, FloodRefused, InvalidText, MessageTooBig, close_code
 from mungos.websocket.events import CloseReceived, CloseStatus, Established, Event, Message, Ping, Pong
 from mungos.websocket.handshake import HandshakeRefused, HandshakeRejected, Rejection
+from mungos.websocket.options import ClientOptions, ServerOptions
 from mungos.websocket.server_session import ServerSession
 from mungos.websocket.session import Session
 from mungos.websocket.states import State
 
 __all__ = [
     "ClientConnection",
+    "ClientOptions",
     "ClientSession",
     "CloseCode",
     "CloseReceived",
@@ -29,6 +31,7 @@ __all__ = [
     "Pong",
     "Rejection",
     "ServerConnection",
+    "ServerOptions",
     "ServerSession",
     "Session",
     "State",

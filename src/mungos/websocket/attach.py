@@ -11,7 +11,7 @@ from mungos.addresses import AccessList
 from mungos.checking import known_options
 from mungos.core import Connection, Limits, Listener, Manager
 from mungos.errors import Misuse
-from mungos.http.attach import DEFAULT_CLIENT, with_alpn
+from mungos.http.attach import DEFAULT_CLIENT, for_http, with_alpn
 from mungos.http.attach import ServerConnection as HTTPServerConnection
 from mungos.http.events import Request
 from mungos.tls import ClientConfig, ServerConfig
@@ -90,6 +90,11 @@ def listen(
     """
     judged = _server_options("websocket.listen", options)
     target = _checked(as_url(url, for_listening=True))
+    if target.query is not None:
+        raise Misuse(
+            f"{target} has a query, and a path is served with every query: write "
+            f"{replace(target, query=None)}, and look at Request.query in authorize"
+        )
     only = target.path
     if target.scheme != "unix" and only != "/":
         asked = judged.authorize
@@ -111,7 +116,7 @@ def listen(
         access=access,
         user=user,
     )
-    return cast("Listener", listener)
+    return for_http(listener)
 
 
 def connect(
