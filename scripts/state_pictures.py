@@ -39,8 +39,12 @@ THEN = "then run make draw"
 NO_LIMITS = {"going_away"}
 """Numbers in configurations that bound nothing."""
 
-WITH_CONSTANTS = ("core", "crypto", "dns", "http", "tls", "websocket", "x509")
-"""Packages whose constants a peer can meet."""
+WITH_CONSTANTS = ("core", "crypto", "dns", "http", "tls", "websocket", "wires", "x509")
+"""Packages whose constants a peer can meet, or a configuration."""
+
+CONSTANT = re.compile(r"_?(?:MAX|MOST|LEAST)_\w+")
+"""The names of bounds. One without an underscore in front needs a text below it; of the others those that
+have one are shown."""
 
 
 def picture(table: Mapping[Enum, frozenset[Enum]]) -> str:
@@ -167,21 +171,34 @@ def fixed_limits() -> str:
     """The bounds that are constants, from the text that stands below each."""
     lines = ["| name | value | bounds |", "|---|---|---|"]
     source = ROOT / "src" / "mungos"
-    for path in sorted(path for name in WITH_CONSTANTS for path in (source / name).rglob("*.py")):
+    folders = [path for name in WITH_CONSTANTS for path in (source / name).rglob("*.py")]
+    for path in sorted([*folders, *source.glob("*.py")]):
         module = ".".join(["mungos", *path.relative_to(source).with_suffix("").parts])
-        body = ast.parse(path.read_text("utf-8")).body
-        for statement, below in pairwise(body):
-            if not (isinstance(statement, ast.Assign) and isinstance(below, ast.Expr)):
-                continue
-            target = statement.targets[0]
-            if not (isinstance(target, ast.Name) and target.id.startswith(("MAX_", "LEAST_"))):
-                continue
-            value = getattr(importlib.import_module(module), target.id)
-            said = " ".join(inspect.cleandoc(str(ast.literal_eval(below.value))).split()).rstrip(".")
+        for name, said in constants_of(module, path.read_text("utf-8")):
+            value = getattr(importlib.import_module(module), name)
             if isinstance(value, int | float):
                 unit = "bytes" if "ytes" in said else ""
-                lines.append(f"| `{module}.{target.id}` | {amount(value, unit)} | {said.replace('|', '/')} |")
+                lines.append(f"| `{module}.{name}` | {amount(value, unit)} | {said.replace('|', '/')} |")
     return "\n".join([*lines, ""])
+
+
+def constants_of(module: str, text: str) -> list[tuple[str, str]]:
+    """The bounds of a module, with what is said of each. Raises ValueError where a public one lacks that."""
+    found: list[tuple[str, str]] = []
+    for statement, below in pairwise([*ast.parse(text).body, ast.Pass()]):
+        if isinstance(statement, ast.AnnAssign):
+            target: ast.expr = statement.target
+        elif isinstance(statement, ast.Assign):
+            target = statement.targets[0]
+        else:
+            continue
+        if not (isinstance(target, ast.Name) and CONSTANT.fullmatch(target.id)):
+            continue
+        if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant):
+            found.append((target.id, " ".join(inspect.cleandoc(str(below.value.value)).split()).rstrip(".")))
+        elif not target.id.startswith("_"):
+            raise ValueError(f"{module}.{target.id}: say below it, in a docstring, what it bounds; {THEN}")
+    return found
 
 
 def layers() -> str:

@@ -26,6 +26,8 @@ __all__ = [
 Transport = Literal["tcp", "udp", "unix"]
 
 MAX_URL_CHARACTERS = 65_536
+"""Characters of a URL that is read."""
+
 MAX_SOCKET_PATH_OCTETS = 107
 """Linux keeps 108 octets, one of which ends a path or begins an abstract name."""
 

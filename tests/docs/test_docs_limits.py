@@ -13,7 +13,7 @@ from mungos.dns import ResolverConfig
 from mungos.http import HTTPLimits
 from mungos.tls import ClientConfig, EarlyDataGuard, ServerConfig, SessionCache, TicketKeys
 from mungos.websocket.options import SessionOptions
-from scripts.state_pictures import NO_LIMITS, fixed_limits, row, rows_of
+from scripts.state_pictures import NO_LIMITS, constants_of, fixed_limits, row, rows_of
 
 PAGE = (Path(__file__).parents[2] / "docs" / "limits.md").read_text("utf-8")
 KINDS = [
@@ -83,3 +83,34 @@ def test_docs_limits_have_the_constants_that_a_peer_can_meet() -> None:
     table = fixed_limits()
     assert "| `mungos.websocket.session.MAX_UNREAD` | 256 KiB | Bytes received that may wait" in table
     assert table in PAGE
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "core.holdings.LEAST_COUNTED",
+        "dns.config.MAX_ATTEMPTS",
+        "dns.config.MAX_NDOTS",
+        "http.framing._MOST_PIECES",
+        "url.MAX_URL_CHARACTERS",
+        "websocket.session._MOST_FRAMES",
+        "websocket.session._MOST_LAST_LOOKS",
+    ],
+)
+def test_docs_limits_have_the_constants_that_are_annotated_private_or_in_no_package(name: str) -> None:
+    assert f"| `mungos.{name}` | " in fixed_limits()
+
+
+def test_docs_limits_refuse_a_bound_that_nothing_is_said_of() -> None:
+    said = '"""Bytes\n    of it."""'
+    text = (
+        f"MAX_A = 1\n{said}\nLEAST_B: Final[int] = 2\n{said}\n_MOST_C: int = 3\n{said}\n_MAX_D = 4\nE = 5\n"
+    )
+    assert constants_of("m", text) == [
+        ("MAX_A", "Bytes of it"),
+        ("LEAST_B", "Bytes of it"),
+        ("_MOST_C", "Bytes of it"),
+    ]
+    for bare in ("MAX_E = 5", "MAX_E: int = 5", "MAX_E = 5\nx = 1"):
+        with pytest.raises(ValueError, match=r"^m\.MAX_E: say below it.*make draw$"):
+            constants_of("m", f"{text}{bare}\n")

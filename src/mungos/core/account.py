@@ -32,7 +32,9 @@ __all__ = ["VARIABLE", "arm", "compose"]
 VARIABLE = "MUNGOS_LAB"
 EVENTS_KEPT = 200
 EVENT_SHOWN = 500  # characters
-MOST_LINES = 2000  # of ledger and connections, each
+MOST_LINES = 2000
+"""Lines of the ledger, and of the connections, in an account."""
+
 _ODD = (AttributeError, KeyError, LookupError, RuntimeError, TypeError, ValueError)
 """What reading a thing may raise while another thread, or what the signal interrupted, changes it."""
 

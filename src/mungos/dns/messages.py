@@ -41,7 +41,11 @@ __all__ = [
 CLASS_IN = 1
 HEADER_OCTETS = 12
 MAX_MESSAGE_OCTETS = 65_535
+"""Octets of a message: over TCP its length has two (RFC 1035 section 4.2.2)."""
+
 MAX_DATAGRAM_WITHOUT_EDNS = 512
+"""Octets of a message in a datagram, where nothing else is agreed (RFC 1035 section 4.2.1)."""
+
 MAX_RECORDS = 1_024
 """Records of one message that are read; a message that announces more is refused."""
 

@@ -27,6 +27,8 @@ Offsets = dict[Name, int]
 """Where in a message each name (folded) was written, for compression."""
 
 MAX_LABEL_OCTETS = 63
+"""Octets of a label (RFC 1035 section 2.3.4)."""
+
 MAX_NAME_OCTETS = 255
 """On the wire, with every length octet and the root's (RFC 1035 section 2.3.4)."""
 

@@ -9,6 +9,7 @@ from mungos import checking
 __all__ = ["EarlyDataGuard"]
 
 MAX_EARLY_DATA = 0xFFFF_FFFF
+"""Bytes of early data that a ticket can allow (RFC 8446 section 4.6.1)."""
 
 
 class EarlyDataGuard:

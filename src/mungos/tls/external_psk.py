@@ -11,6 +11,8 @@ from mungos.errors import Misuse
 __all__ = ["ExternalPsk"]
 
 MAX_IDENTITY = 0xFFFF
+"""Bytes of the name of an external PSK (RFC 8446 section 4.2.11)."""
+
 LEAST_KEY = 16
 """Bytes. RFC 9257 section 6: an external PSK is to have at least 128 bits of entropy."""
 
