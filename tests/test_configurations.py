@@ -169,8 +169,8 @@ TABLE: list[Refused] = [
     refused(AccessList, (5,), says=("5", "10.0.0.0/8")),
     refused(Rejection, 404.5, says=("status", "404.5", "300 to 599")),
     refused(Rejection, 404, b"no", says=("text", "b'no'")),
-    refused(Rejection, 404, headers="X: 1", says=("pairs of name and value", "'X'")),
-    refused(Rejection, 404, headers=("ab",), says=("pairs of name and value", "'ab'")),
+    refused(Rejection, 404, headers="X: 1", says=("pairs of name and value", "not a str")),
+    refused(Rejection, 404, headers=("ab",), says=("pairs of name and value", "not a str")),
 ]
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import mungos
-from mungos.errors import MAX_MESSAGE, ProtocolError
+from mungos.errors import ProtocolError
 from mungos.http import (
     ClientSession,
     EndOfMessage,
@@ -26,14 +26,20 @@ from mungos.http import (
     ServerSession,
 )
 from mungos.http.errors import violation
-from mungos.printable import MAX_LINE, MAX_QUOTED, printable, quoted
+from mungos.printable import (
+    MAX_LINE_CHARACTERS,
+    MAX_MESSAGE_CHARACTERS,
+    MAX_QUOTED_CHARACTERS,
+    printable,
+    quoted,
+)
 from mungos.websocket import CloseReceived, Established, Message, Ping, Pong
 from mungos.websocket.handshake import HandshakeRefused, HandshakeRejected, Rejection
 from tests.cli.programs import server as serving
 from tests.websocket import driver
 
 LONG = 1_000_000
-SHORT = MAX_MESSAGE + 50
+SHORT = MAX_MESSAGE_CHARACTERS + 50
 ROOMY = HTTPLimits(max_head=64 << 10, max_line=60 << 10, max_chunk_line=60 << 10)
 
 
@@ -162,12 +168,12 @@ def test_a_long_target_leaves_a_short_line_in_the_access_log(tmp_path: Path) -> 
         running.signal()
         assert running.ended() == 0
         (line,) = [line for line in running.errors().splitlines() if "GET /aaa" in line]
-        assert len(line) <= MAX_LINE
+        assert len(line) <= MAX_LINE_CHARACTERS
         assert "(8001 characters) 404 " in line
 
 
 def test_violation_keeps_what_fits() -> None:
-    assert str(violation(Rule.PATH, "x" * MAX_MESSAGE)) == "x" * MAX_MESSAGE
+    assert str(violation(Rule.PATH, "x" * MAX_MESSAGE_CHARACTERS)) == "x" * MAX_MESSAGE_CHARACTERS
 
 
 @pytest.mark.parametrize(
@@ -188,9 +194,9 @@ def test_quoted(value: str | bytes | list[object] | None, shown: str) -> None:
 def test_quoted_looks_at_a_bounded_part_of_a_long_list() -> None:
     shown = quoted([b"n%d" % i for i in range(32_000)])
     assert shown.endswith("... (32000 of them)]")
-    assert len(shown) <= 3 * MAX_QUOTED
-    assert len(quoted([""] * LONG)) <= 3 * MAX_QUOTED
-    assert len(quoted([["x" * LONG] * LONG] * LONG)) <= 5 * MAX_QUOTED
+    assert len(shown) <= 3 * MAX_QUOTED_CHARACTERS
+    assert len(quoted([""] * LONG)) <= 3 * MAX_QUOTED_CHARACTERS
+    assert len(quoted([["x" * LONG] * LONG] * LONG)) <= 5 * MAX_QUOTED_CHARACTERS
 
 
 def test_printable_with_a_bound() -> None:

@@ -16,6 +16,7 @@ from ipaddress import (
 
 from mungos.checking import shown, wrong
 from mungos.errors import Misuse
+from mungos.printable import quoted
 
 __all__ = [
     "MAX_SCOPE_LENGTH",
@@ -206,16 +207,16 @@ def _rule(written: str | IPNetwork) -> tuple[bool, IPNetwork]:
     address = literal(base)
     if address is None or "%" in base or (slash and not (length.isascii() and length.isdigit())):
         raise Misuse(
-            f"access rule {written[:80]!r}: write '+' or '-', then an address or a network such as 10.0.0.0/8"
-            " or 2001:db8::/32, without a scope"
+            f"access rule {quoted(written)}: write '+' or '-', then an address or a network such as "
+            "10.0.0.0/8 or 2001:db8::/32, without a scope"
         )
     try:
         network = ip_network(text, strict=False)
     except (AddressValueError, NetmaskValueError, ValueError) as error:
-        raise Misuse(f"access rule {written[:80]!r}: {error}") from error
+        raise Misuse(f"access rule {quoted(written)}: {error}") from error
     if int(network.network_address) != int(address):
         raise Misuse(
-            f"access rule {written[:80]!r} has bits set beyond its prefix: write {network} or {address}"
+            f"access rule {quoted(written)} has bits set beyond its prefix: write {network} or {address}"
         )
     return allow, _unmapped(network)
 

@@ -12,6 +12,7 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, TypeVar
 
 from mungos.errors import Misuse
+from mungos.printable import MAX_SHOWN_CHARACTERS
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -47,9 +48,6 @@ MAX_SECONDS = 24 * 24 * 3600
 """Seconds that an application may ask for, where nothing else is said: 24 days, since the kernel waits for
 less than 2**31 milliseconds (epoll_wait(2))."""
 
-_MOST_SHOWN = 60
-"""Characters or bytes of a value that a message repeats."""
-
 _STRINGS = (str, bytes, bytearray, memoryview)
 
 
@@ -63,7 +61,7 @@ def shown(value: object) -> str:
     if isinstance(value, float):
         return float.__repr__(value)
     if isinstance(value, str | bytes):
-        cut = value[:_MOST_SHOWN]
+        cut = value[:MAX_SHOWN_CHARACTERS]
         return f"{cut!r}{'...' if len(cut) < len(value) else ''}"
     return kind_of(value)
 
@@ -239,8 +237,8 @@ def known_options(call: str, given: Iterable[str], known: Iterable[str]) -> None
     wanted = sorted(known)
     for name in given:
         if name not in wanted:
-            raise Misuse(f"{call} has no option {name[:_MOST_SHOWN]!r}: write one of {', '.join(wanted)}")
+            raise Misuse(f"{call} has no option {shown(name)}: write one of {', '.join(wanted)}")
 
 
 def _kind(value: object) -> str:
-    return type(value).__name__[:_MOST_SHOWN]
+    return type(value).__name__[:MAX_SHOWN_CHARACTERS]

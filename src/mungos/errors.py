@@ -8,8 +8,9 @@
 
 from __future__ import annotations
 
+from mungos.printable import MAX_MESSAGE_CHARACTERS
+
 __all__ = [
-    "MAX_MESSAGE",
     "Broken",
     "Closed",
     "Malformed",
@@ -20,10 +21,6 @@ __all__ = [
     "ProtocolError",
     "TimedOut",
 ]
-
-
-MAX_MESSAGE = 1000
-"""Characters of a message about what a peer did, whatever it sent."""
 
 
 class MungosError(Exception):
@@ -63,12 +60,12 @@ class ProtocolError(MungosError):
     """The peer is to blame: one of the three kinds below, and which of them is in the type.
 
     Args:
-        message: what was seen. It may repeat what the peer sent: beyond `MAX_MESSAGE` characters it is cut.
+        message: what was seen. It may repeat what the peer sent: it is cut at `MAX_MESSAGE_CHARACTERS`.
     """
 
     def __init__(self, message: str = "") -> None:
-        if len(message) > MAX_MESSAGE:
-            message = f"{message[:MAX_MESSAGE]}... ({len(message)} characters)"
+        if len(message) > MAX_MESSAGE_CHARACTERS:
+            message = f"{message[:MAX_MESSAGE_CHARACTERS]}... ({len(message)} characters)"
         super().__init__(message)
 
 

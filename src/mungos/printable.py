@@ -3,15 +3,37 @@ override, and no more of it than a line should hold."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-__all__ = ["MAX_LINE", "MAX_QUOTED", "printable", "quoted"]
+__all__ = [
+    "MAX_LINE_CHARACTERS",
+    "MAX_MESSAGE_CHARACTERS",
+    "MAX_QUOTED_CHARACTERS",
+    "MAX_QUOTED_NAMES",
+    "MAX_QUOTED_NAME_BYTES",
+    "MAX_SHOWN_CHARACTERS",
+    "printable",
+    "quoted",
+    "quoted_names",
+]
 
-MAX_QUOTED = 120
+MAX_LINE_CHARACTERS = 2000
+"""Characters of a line of a log that somebody else had a hand in."""
+
+MAX_MESSAGE_CHARACTERS = 1000
+"""Characters of a message about what a peer did, whatever it sent."""
+
+MAX_QUOTED_CHARACTERS = 120
 """Characters or bytes of somebody else's that a message repeats."""
 
-MAX_LINE = 2000
-"""Characters of a line of a log that somebody else had a hand in."""
+MAX_QUOTED_NAMES = 8
+"""Names of a peer's list that an error quotes."""
+
+MAX_QUOTED_NAME_BYTES = 32
+"""Bytes of each of them: a name of ALPN has 255 at most, of which a reader needs fewer."""
+
+MAX_SHOWN_CHARACTERS = 60
+"""Characters or bytes of an application's value that a message repeats."""
 
 
 def printable(text: str, *, keep: str = "", most: int | None = None) -> str:
@@ -37,7 +59,7 @@ def printable(text: str, *, keep: str = "", most: int | None = None) -> str:
     return text
 
 
-def quoted(value: str | bytes | Sequence[object] | None, most: int = MAX_QUOTED) -> str:
+def quoted(value: str | bytes | Sequence[object] | None, most: int = MAX_QUOTED_CHARACTERS) -> str:
     """A text, bytes, or a list of them as Python writes them; cut, and then it says how long it is.
 
     Args:
@@ -60,6 +82,17 @@ def quoted(value: str | bytes | Sequence[object] | None, most: int = MAX_QUOTED)
         )
         most -= len(shown[-1])
     return f"({', '.join(shown)})" if isinstance(value, tuple) else f"[{', '.join(shown)}]"
+
+
+def quoted_names(names: Iterable[bytes]) -> str:
+    """The first names of a peer's list, for the text of an error."""
+    shown: list[str] = []
+    for name in names:
+        if len(shown) == MAX_QUOTED_NAMES:
+            return f"{', '.join(shown)}, ..."
+        cut = name[:MAX_QUOTED_NAME_BYTES]
+        shown.append(repr(cut) + ("..." if len(cut) < len(name) else ""))
+    return ", ".join(shown) or "none"
 
 
 def _escaped(character: str) -> str:

@@ -11,6 +11,7 @@ from mungos import checking
 from mungos.addresses import address_text, literal
 from mungos.dns.names import check_host
 from mungos.errors import Misuse
+from mungos.printable import quoted
 
 __all__ = [
     "MAX_SOCKET_PATH_OCTETS",
@@ -169,7 +170,7 @@ def parse(text: str, *, for_listening: bool = False) -> URL:
         raise Misuse(f"URL {_shown(text)} has no scheme: write tcp://host:port or http://host/")
     scheme = name.lower()
     if not _SCHEME.fullmatch(name) or scheme not in SCHEMES:
-        raise Misuse(f"URL {_shown(text)}: scheme {name[:40]!r} is not known: write {', '.join(SCHEMES)}")
+        raise Misuse(f"URL {_shown(text)}: scheme {quoted(name)} is not known: write {', '.join(SCHEMES)}")
     if scheme == "unix":
         return _unix(text, rest)
     match = _AUTHORITY.match(rest)
@@ -245,7 +246,7 @@ def _ipv6(text: str, inside: str) -> str:
     address = literal(f"{base}{percent}{scope}")
     if address is None or address.version != 6:
         raise Misuse(
-            f"URL {_shown(text)}: {inside[:80]!r} is not an IPv6 address: only those stand in brackets"
+            f"URL {_shown(text)}: {quoted(inside)} is not an IPv6 address: only those stand in brackets"
         )
     return address_text(address)
 
@@ -280,14 +281,14 @@ def _port(text: str, scheme: str, port_text: str | None, for_listening: bool) ->
     port = int(port_text) if _PORT.fullmatch(port_text) else -1
     least = 0 if for_listening else 1
     if not least <= port <= _MAX_PORT:
-        raise Misuse(f"URL {_shown(text)}: port {port_text[:20]!r} is no number from {least} to {_MAX_PORT}")
+        raise Misuse(f"URL {_shown(text)}: port {quoted(port_text)} is no number from {least} to {_MAX_PORT}")
     return port
 
 
 def _path_and_query(text: str, scheme: str, after: str) -> tuple[str, str | None]:
     if not SCHEMES[scheme].has_path:
         if after:
-            raise Misuse(f"URL {_shown(text)}: {scheme} has no path: leave out {after[:40]!r}")
+            raise Misuse(f"URL {_shown(text)}: {scheme} has no path: leave out {quoted(after)}")
         return "", None
     before, hash_sign, _ = after.partition("#")
     if hash_sign and scheme in ("ws", "wss"):

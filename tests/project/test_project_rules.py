@@ -17,7 +17,10 @@ import mungos
 
 ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "mungos"
-MOST_LINES = 1000
+MOST_LINES = 600
+LONGER = {}
+"""Modules that are longer still, and how many lines each may have: as many as it has."""
+
 VAGUE_NAMES = {"common", "helper", "helpers", "misc", "util", "utils"}
 SANS_IO = ("crypto", "dns", "http", "tls", "websocket", "x509")
 # Where Python gets time and chance from without an import that the linter of imports would see.
@@ -76,8 +79,14 @@ def metadata() -> dict[str, object]:
 
 
 def test_no_module_is_longer_than_a_head_holds() -> None:
-    counted = {path: len(path.read_text().splitlines()) for path in modules()}
-    assert {str(path): lines for path, lines in counted.items() if lines > MOST_LINES} == {}
+    counted = {str(path.relative_to(SOURCE)): len(path.read_text().splitlines()) for path in modules()}
+    long = {name: lines for name, lines in counted.items() if lines > MOST_LINES}
+    grown = {name: lines for name, lines in long.items() if lines > LONGER.get(name, MOST_LINES)}
+    assert grown == {}, (
+        f"make two of it; no file has more than {MOST_LINES} lines, nor one in LONGER more than there"
+    )
+    stale = {name: long.get(name) for name in LONGER if long.get(name, 0) < LONGER[name]}
+    assert stale == {}, "LONGER only shrinks: write these sizes there, and leave out what has None"
 
 
 def test_no_file_or_folder_has_a_vague_name() -> None:

@@ -6,12 +6,11 @@ from __future__ import annotations
 import pytest
 
 from mungos import tls
+from mungos.printable import MAX_QUOTED_NAMES, quoted_names
 from mungos.tls.bounds import (
     MAX_CLIENT_HELLO,
     MAX_FRAGMENTS,
     MAX_KEY_SHARES,
-    MAX_QUOTED,
-    quoted,
 )
 from tests.tls import hellos
 from tests.tls.conftest import Authority
@@ -183,16 +182,16 @@ def test_protocols_of_a_client_are_cut_when_they_are_quoted(
     assert str(failed.error).endswith("...")
     # Long ones, and such as would do something to a terminal.
     failed = ending(engine, config, hello(*USUAL, alpn(*[b"\x1b]0;\xff" * 50] * 9)))
-    assert len(str(failed.error)) < MAX_QUOTED * 150
+    assert len(str(failed.error)) < MAX_QUOTED_NAMES * 150
     assert str(failed.error).isprintable()
 
 
 def test_a_list_is_quoted_as_far_as_it_is_short() -> None:
-    assert quoted([]) == "none"
-    assert quoted([b"h2", b"http/1.1"]) == "b'h2', b'http/1.1'"
-    assert quoted([b"x"] * MAX_QUOTED) == ", ".join(["b'x'"] * MAX_QUOTED)
-    assert quoted([b"x"] * (MAX_QUOTED + 1)) == ", ".join(["b'x'"] * MAX_QUOTED) + ", ..."
-    assert quoted([b"x" * 33]) == f"{b'x' * 32!r}..."
+    assert quoted_names([]) == "none"
+    assert quoted_names([b"h2", b"http/1.1"]) == "b'h2', b'http/1.1'"
+    assert quoted_names([b"x"] * MAX_QUOTED_NAMES) == ", ".join(["b'x'"] * MAX_QUOTED_NAMES)
+    assert quoted_names([b"x"] * (MAX_QUOTED_NAMES + 1)) == ", ".join(["b'x'"] * MAX_QUOTED_NAMES) + ", ..."
+    assert quoted_names([b"x" * 33]) == f"{b'x' * 32!r}..."
 
 
 def test_a_name_that_is_too_long_is_no_name(config: tls.ServerConfig) -> None:

@@ -18,7 +18,7 @@ from mungos.errors import Broken
 from mungos.http import SERVER_LIMITS, FileServer, Request
 from mungos.http.attach import DateClock, ServerConnection, with_alpn
 from mungos.http.headers import NO_FIELDS, FieldLines
-from mungos.printable import MAX_LINE, MAX_QUOTED, printable
+from mungos.printable import MAX_LINE_CHARACTERS, MAX_QUOTED_CHARACTERS, printable
 from mungos.protocol import Buffer
 from mungos.url import URL
 
@@ -75,7 +75,7 @@ class _Logged(ServerConnection):
         asked, self.asked = self.asked, None
         if asked is not None:
             answer = f"{self.status} {self.body_bytes}"
-            method = printable(asked.method, most=MAX_QUOTED)
+            method = printable(asked.method, most=MAX_QUOTED_CHARACTERS)
             target = printable(asked.target, most=_MOST_OF_TARGET)
             self.log(f"{method} {target} {answer} {self.connection.remote}{remark}")
 
@@ -162,7 +162,7 @@ def _listen(manager: Manager, url: URL, files: FileServer, secure: Secured, log:
 
 def _access_log(line: str) -> None:
     now = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime())
-    click.echo(f"{now} {printable(line, most=MAX_LINE)}", err=True)
+    click.echo(f"{now} {printable(line, most=MAX_LINE_CHARACTERS)}", err=True)
 
 
 def _silent(_line: str) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from mungos.errors import Malformed, Misuse
+from mungos.printable import quoted
 
 __all__ = [
     "MAX_LABEL_OCTETS",
@@ -55,7 +56,7 @@ def check_host(text: str) -> str:
     """
     if not text.isascii():
         raise Misuse(
-            f"host {text[:80]!r} is not ASCII: write its A-label form (xn--...; the package idna makes it)"
+            f"host {quoted(text)} is not ASCII: write its A-label form (xn--...; the package idna makes it)"
         )
     host = text.lower()
     bare = host[:-1] if host.endswith(".") else host
@@ -71,7 +72,7 @@ def check_host(text: str) -> str:
             raise Misuse(f"host {text!r} has an empty label: write single dots between its labels")
         if len(label) > MAX_LABEL_OCTETS:
             raise Misuse(
-                f"host {text[:80]!r}: a label has {len(label)} octets, at most {MAX_LABEL_OCTETS} are allowed"
+                f"host {quoted(text)}: a label has {len(label)} octets: at most {MAX_LABEL_OCTETS} can be"
             )
         if label.startswith("-"):
             raise Misuse(f"host {text!r}: label {label!r} begins with '-'")
@@ -90,7 +91,7 @@ def name_from_text(text: str) -> Name:
     for names over 255 octets, and for text that is not ASCII.
     """
     if not text.isascii():
-        raise Misuse(f"name {text[:80]!r} is not ASCII: write its A-label form")
+        raise Misuse(f"name {quoted(text)} is not ASCII: write its A-label form")
     if text in ("", "."):
         return ()
     if len(text) > 4 * MAX_NAME_OCTETS:
@@ -104,11 +105,11 @@ def name_from_text(text: str) -> Name:
     for label in name:
         if not 0 < len(label) <= MAX_LABEL_OCTETS:
             raise Misuse(
-                f"name {text[:80]!r}: a label has {len(label)} octets, 1 to {MAX_LABEL_OCTETS} are allowed"
+                f"name {quoted(text)}: a label has {len(label)} octets, 1 to {MAX_LABEL_OCTETS} are allowed"
             )
     if _wire_octets(name) > MAX_NAME_OCTETS:
         raise Misuse(
-            f"name {text[:80]!r} takes {_wire_octets(name)} octets: at most {MAX_NAME_OCTETS} are allowed"
+            f"name {quoted(text)} takes {_wire_octets(name)} octets: at most {MAX_NAME_OCTETS} are allowed"
         )
     return name
 
@@ -281,7 +282,7 @@ def _unescaped(label: str, text: str) -> bytes:
         if digits[:1].isdigit():
             if len(digits) != 3 or not digits.isdigit() or int(digits) > 255:
                 raise Misuse(
-                    f"name {text[:80]!r}: write an escaped octet as a backslash and three digits up to 255"
+                    f"name {quoted(text)}: write an escaped octet as a backslash and three digits up to 255"
                 )
             octets.append(int(digits))
             position += 3
@@ -289,7 +290,7 @@ def _unescaped(label: str, text: str) -> bytes:
             octets.append(ord(digits[0]))
             position += 1
         else:
-            raise Misuse(f"name {text[:80]!r} ends in a backslash")
+            raise Misuse(f"name {quoted(text)} ends in a backslash")
     return bytes(octets)
 
 

@@ -13,6 +13,7 @@ from mungos.http.heads import parse_fields
 from mungos.http.inspection import TEXT, Inspection
 from mungos.http.limits import HTTPLimits
 from mungos.http.statuses import BODILESS
+from mungos.printable import quoted
 
 __all__ = [
     "BodyDecoder",
@@ -368,7 +369,7 @@ def last_chunk(trailers: FieldLines = ()) -> bytes:
 def _read_length(value: str, limits: HTTPLimits) -> int:
     """RFC 9112 section 6.3, rule 5. Repeated and listed values are refused even where they agree."""
     if _DIGITS.fullmatch(value) is None:
-        raise violation(Rule.CONTENT_LENGTH, f"not a Content-Length: {value[:40]!r}")
+        raise violation(Rule.CONTENT_LENGTH, f"not a Content-Length: {quoted(value)}")
     length = int(value)
     if limits.max_body is not None and length > limits.max_body:
         raise violation(
@@ -386,5 +387,7 @@ def _check_coding(minor: int, value: str) -> None:
     codings = [coding.strip(" \t") for coding in value.lower().split(",")]
     # Section 6.3, rule 4: chunked is not the final coding, so nobody can tell where the body ends.
     if codings[-1] != "chunked" or codings.count("chunked") > 1 or "" in codings:
-        raise violation(Rule.CODING_NOT_CHUNKED_LAST, f"chunked is not the last coding, once: {value[:40]!r}")
-    raise violation(Rule.CODING_UNKNOWN, f"transfer coding not spoken here: {value[:40]!r}")
+        raise violation(
+            Rule.CODING_NOT_CHUNKED_LAST, f"chunked is not the last coding, once: {quoted(value)}"
+        )
+    raise violation(Rule.CODING_UNKNOWN, f"transfer coding not spoken here: {quoted(value)}")

@@ -14,6 +14,7 @@ from typing import Final, NoReturn
 from mungos.http.errors import Rule, violation
 from mungos.http.inspection import TARGET, TCHAR, TEXT, Inspection
 from mungos.http.limits import HTTPLimits
+from mungos.printable import quoted
 
 __all__ = [
     "RequestHead",
@@ -93,7 +94,7 @@ def parse_head(
     head = buffer[start + inspection.begin : stop - 2].decode("latin-1")
     line = _REQUEST_LINE.match(head)
     if line is None:
-        raise violation(Rule.REQUEST_LINE, f"not a request line: {head[:40]!r}")
+        raise violation(Rule.REQUEST_LINE, f"not a request line: {quoted(head)}")
     method, target, _, minor = line.groups()
     fields = _read_fields(head[line.end() :])
     return stop, method, target, int(minor), fields, _judge(method, target, minor, fields)
@@ -209,7 +210,7 @@ def parse_status_head(
     head = buffer[start : stop - 2].decode("latin-1")
     line = _STATUS_LINE.match(head)
     if line is None:
-        raise violation(Rule.STATUS_LINE, f"not a status line: {head[:40]!r}")
+        raise violation(Rule.STATUS_LINE, f"not a status line: {quoted(head)}")
     _, minor, status, reason = line.groups()
     fields = _read_fields(head[line.end() :])
     return stop, int(status), reason or "", int(minor), fields, _table(fields)
@@ -290,14 +291,14 @@ def _refuse_missing_host() -> NoReturn:
 def _refuse_host(host: str, fields: Fields) -> NoReturn:
     if sum(name.lower() == "host" for name, _ in fields) > 1:
         raise violation(Rule.HOST_REPEATED, "more than one Host field (RFC 9112 section 3.2)")
-    raise violation(Rule.HOST_INVALID, f"not a host and port: {host[:80]!r} (RFC 9112 section 3.2)")
+    raise violation(Rule.HOST_INVALID, f"not a host and port: {quoted(host)} (RFC 9112 section 3.2)")
 
 
 def _check_target(method: str, target: str) -> None:
     """RFC 9112 section 3.2: four forms, and which method may use which."""
     if method == "CONNECT":  # authority-form, section 3.2.3
         if _AUTHORITY.fullmatch(target) is None:
-            raise violation(Rule.TARGET, f"CONNECT needs host:port, not {target[:80]!r}")
+            raise violation(Rule.TARGET, f"CONNECT needs host:port, not {quoted(target)}")
     elif target[0] == "/":  # origin-form, section 3.2.1
         return
     elif target == "*":  # asterisk-form, section 3.2.4
@@ -307,4 +308,4 @@ def _check_target(method: str, target: str) -> None:
         parts = _ABSOLUTE.fullmatch(target)
         # RFC 9110 section 4.2.1: an empty host is invalid; section 4.2.4: userinfo is treated as an error.
         if parts is None or parts[2][:1] in ("", ":") or _HOST.fullmatch(parts[2]) is None:
-            raise violation(Rule.TARGET, f"not a request target: {target[:80]!r}")
+            raise violation(Rule.TARGET, f"not a request target: {quoted(target)}")

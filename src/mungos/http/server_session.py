@@ -33,6 +33,7 @@ from mungos.http.limits import SERVER_LIMITS, HTTPLimits
 from mungos.http.outgoing import Outgoing
 from mungos.http.pacing import Pace
 from mungos.http.statuses import BODILESS, reason_of, status_line
+from mungos.printable import quoted
 from mungos.protocol import MORE, Buffer, Failed, More
 
 __all__ = ["Closable", "RequestSide", "ResponseSide", "ServerEvent", "ServerSession"]
@@ -295,7 +296,7 @@ class ServerSession(Outgoing):
                 if "expect" in table and minor:  # RFC 9110 section 10.1.1
                     if table["expect"].lower() != "100-continue":
                         raise violation(
-                            Rule.EXPECTATION, f"expectation unknown here: {table['expect'][:40]!r}"
+                            Rule.EXPECTATION, f"expectation unknown here: {quoted(table['expect'])}"
                         )
                     expects = length != 0
         except HTTPError as error:
@@ -886,7 +887,7 @@ def _apply_managed(
             date = value.encode("latin-1")
         elif name == "content-length":
             if not (value.isascii() and value.isdigit()):
-                raise Misuse(f"not a Content-Length: {value[:40]!r}")
+                raise Misuse(f"not a Content-Length: {quoted(value)}")
             if bodiless:
                 length = int(value)
             elif length != int(value):

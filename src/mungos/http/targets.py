@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from mungos.http.errors import Rule, violation
+from mungos.printable import quoted
 
 __all__ = ["decode_path", "path_components"]
 
@@ -21,13 +22,13 @@ def decode_path(path: str) -> str:
     """
     if "%" in path:
         if _BAD_ESCAPE.search(path) is not None:
-            raise violation(Rule.PATH, f"an escape is cut short in path {path[:80]!r}")
+            raise violation(Rule.PATH, f"an escape is cut short in path {quoted(path)}")
         try:
             path = unquote_to_bytes(path.encode("latin-1")).decode("utf-8")
         except UnicodeDecodeError:
-            raise violation(Rule.PATH, f"not UTF-8 in path {path[:80]!r}") from None
+            raise violation(Rule.PATH, f"not UTF-8 in path {quoted(path)}") from None
     if "\0" in path:
-        raise violation(Rule.PATH, f"NUL in path {path[:80]!r}")
+        raise violation(Rule.PATH, f"NUL in path {quoted(path)}")
     return path
 
 
@@ -42,8 +43,8 @@ def path_components(path: str) -> tuple[str, ...]:
     """
     components = decode_path(path).split("/")
     if components[0] or len(components) == 1:
-        raise violation(Rule.PATH, f"not an absolute path: {path[:80]!r}")
+        raise violation(Rule.PATH, f"not an absolute path: {quoted(path)}")
     if ".." in components:
-        raise violation(Rule.PATH, f"path {path[:80]!r} leads upwards")
+        raise violation(Rule.PATH, f"path {quoted(path)} leads upwards")
     last = "" if components[-1] == "." else components[-1]
     return (*(component for component in components[1:-1] if component not in ("", ".")), last)

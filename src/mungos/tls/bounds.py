@@ -5,16 +5,12 @@ Lists of a peer's are looked up in sets, and read once; where that is not enough
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 __all__ = [
     "MAX_ANSWERS",
     "MAX_CLIENT_HELLO",
     "MAX_FRAGMENTS",
     "MAX_KEY_SHARES",
     "MAX_QUIET",
-    "MAX_QUOTED",
-    "quoted",
 ]
 
 MAX_CLIENT_HELLO = 65_536
@@ -33,17 +29,3 @@ read; with more the session ends."""
 MAX_QUIET = 64
 """Empty records, change_cipher_spec records, warnings, tickets and KeyUpdates that may come in a row, without
 data between them; of those that a library judges by itself only what comes in the handshake is counted."""
-
-MAX_QUOTED = 8
-"""Names of a peer's list that an error quotes."""
-
-
-def quoted(names: Iterable[bytes]) -> str:
-    """The first names of a peer's list, for the text of an error."""
-    shown: list[str] = []
-    for name in names:
-        if len(shown) == MAX_QUOTED:
-            return f"{', '.join(shown)}, ..."
-        # A name of ALPN has 255 bytes at most, of which a reader needs fewer.
-        shown.append(repr(name[:32]) + ("..." if len(name) > 32 else ""))
-    return ", ".join(shown) or "none"

@@ -19,7 +19,7 @@ from mungos.http.errors import status_of
 from mungos.http.events import Request
 from mungos.http.headers import Headers, encode_fields
 from mungos.http.statuses import status_line
-from mungos.printable import MAX_QUOTED, printable, quoted
+from mungos.printable import MAX_QUOTED_CHARACTERS, printable, quoted
 
 __all__ = [
     "MAX_REJECTION_BODY",
@@ -97,7 +97,7 @@ class HandshakeRejected(PeerIncompatible):
     """
 
     def __init__(self, status: int, reason: str, headers: Headers, body: bytes) -> None:
-        words = printable(reason, most=MAX_QUOTED)
+        words = printable(reason, most=MAX_QUOTED_CHARACTERS)
         super().__init__(f"the server answered the handshake with {status} {words}".rstrip())
         self.status = status
         self.headers = headers
@@ -202,13 +202,13 @@ def check_response(headers: Headers, key: str, offered: Collection[str]) -> str 
         raise PeerMisbehaved("101 without the Connection option upgrade")
     accept = headers.get("sec-websocket-accept") or ""
     if not compare_digest(accept.encode("latin-1"), accept_key(key).encode("ascii")):
-        raise PeerMisbehaved(f"Sec-WebSocket-Accept {accept[:80]!r} does not answer the key that was sent")
+        raise PeerMisbehaved(f"Sec-WebSocket-Accept {quoted(accept)} does not answer the key that was sent")
     extensions = headers.get("sec-websocket-extensions")
     if extensions is not None:
-        raise PeerMisbehaved(f"the server uses extensions that were not offered: {extensions[:80]!r}")
+        raise PeerMisbehaved(f"the server uses extensions that were not offered: {quoted(extensions)}")
     subprotocol = headers.get("sec-websocket-protocol")
     if subprotocol is not None and subprotocol not in offered:
-        raise PeerMisbehaved(f"the server chose a subprotocol that was not offered: {subprotocol[:80]!r}")
+        raise PeerMisbehaved(f"the server chose a subprotocol that was not offered: {quoted(subprotocol)}")
     return subprotocol
 
 
@@ -257,7 +257,7 @@ def check_request(
         raise HandshakeRefused(Rejection(426, "version 13 is spoken here", (*_UPGRADE, _VERSION)))
     key = headers.get("sec-websocket-key") or ""
     if _KEY.fullmatch(key) is None:
-        raise PeerMisbehaved(f"Sec-WebSocket-Key {key[:80]!r} is not 16 bytes in base64")
+        raise PeerMisbehaved(f"Sec-WebSocket-Key {quoted(key)} is not 16 bytes in base64")
     origin = headers.get("origin")
     if origins is not None and origin is not None and origin not in origins:
         raise HandshakeRefused(Rejection(403, "this origin may not connect"))
@@ -275,7 +275,7 @@ def _choose(headers: Headers, subprotocols: Sequence[str]) -> str | None:
     # Names are compared as they are written, and each is there once (RFC 6455 section 4.1, step 10).
     offered = [name.strip(" \t") for name in value.split(",")]
     if len(set(offered)) != len(offered) or not all(map(_TOKEN.fullmatch, offered)):
-        raise PeerMisbehaved(f"Sec-WebSocket-Protocol {value[:80]!r} is not a list of different tokens")
+        raise PeerMisbehaved(f"Sec-WebSocket-Protocol {quoted(value)} is not a list of different tokens")
     return next((name for name in subprotocols if name in offered), None)
 
 

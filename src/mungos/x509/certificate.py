@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from mungos.crypto.contract import BadKey, Provider, PublicKey, Unsupported
+from mungos.printable import quoted
 from mungos.x509.der import BIT_STRING, GENERALIZED_TIME, INTEGER, SEQUENCE, UTC_TIME, Reader
 from mungos.x509.errors import CertificateMalformed, UnsupportedCertificate
 from mungos.x509.extensions import DNS_NAME, IP_ADDRESS, Extensions, parse_extensions
@@ -31,7 +32,7 @@ def _time(reader: Reader) -> tuple[int, bool]:
     # Sections 4.1.2.5.1 and 4.1.2.5.2: seconds are there, the zone is Z, and there are no fractions.
     digits = text[:-1]
     if not (text[-1:] == b"Z" and digits.isdigit()):
-        raise CertificateMalformed(f"the time {text[:20]!r} is not of digits and Z")
+        raise CertificateMalformed(f"the time {quoted(text)} is not of digits and Z")
     length = len(text)
     if not ((tag == UTC_TIME and length == 13) or (tag == GENERALIZED_TIME and length == 15)):
         raise CertificateMalformed(f"a time with tag 0x{tag:02x} and {length} bytes")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Set
 
+from mungos.printable import quoted
 from mungos.x509 import oids
 from mungos.x509.certificate import Certificate
 from mungos.x509.der import SEQUENCE, SET, Reader
@@ -130,14 +131,14 @@ def _dns(value: bytes, constraint: bytes, excluded: bool, _comparisons: Comparis
     name = value.decode("ascii").lower()
     parent = name.removeprefix("*.")
     if not is_dns_name(parent):
-        raise NameConstraintViolated(f"{name[:80]!r} is no DNS name, so no name constraint can hold it")
+        raise NameConstraintViolated(f"{quoted(name)} is no DNS name, so no name constraint can hold it")
     if len(constraint) > _MAX_DNS + 1:
         raise CertificateMalformed(f"a name constraint of {len(constraint)} bytes is no DNS name")
     base = constraint.decode("ascii").lower()
     # A leading dot is not of the RFC, but is met: it asks for one label more.
     bare = base.removeprefix(".")
     if bare and not is_dns_name(bare):
-        raise CertificateMalformed(f"the name constraint {base[:80]!r} is no DNS name")
+        raise CertificateMalformed(f"the name constraint {quoted(base)} is no DNS name")
     if parent == name:
         return excluded if name == bare != base else _under(name, bare)
     # A wildcard stands for every label: all that it covers must be permitted, nothing of it excluded.
@@ -198,7 +199,7 @@ def check_names(constraints: NameConstraints, certificate: Certificate, comparis
         permitted, excluded = groups[tag]
         comparisons.spend(len(excluded) + len(permitted))
         if any(fits(value, base, True, comparisons) for base in excluded):
-            raise NameConstraintViolated(f"the name {value[:80]!r} is excluded by an issuer")
+            raise NameConstraintViolated(f"the name {quoted(value)} is excluded by an issuer")
         # One form that is permitted somewhere is forbidden everywhere else.
         if permitted and not any(fits(value, base, False, comparisons) for base in permitted):
-            raise NameConstraintViolated(f"the name {value[:80]!r} is not permitted by an issuer")
+            raise NameConstraintViolated(f"the name {quoted(value)} is not permitted by an issuer")

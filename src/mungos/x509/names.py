@@ -7,6 +7,7 @@ import re
 from functools import lru_cache
 
 from mungos.errors import Misuse
+from mungos.printable import quoted
 from mungos.x509.certificate import Certificate
 from mungos.x509.extensions import DNS_NAME, IP_ADDRESS
 
@@ -44,7 +45,7 @@ def reference_identity(name: str) -> str | bytes:
     lowered = name.lower().removesuffix(".") if name.isascii() else ""
     # A last label of digits only would be an address to some and a name to others (WHATWG URL section 3.5).
     if not is_dns_name(lowered) or _ENDS_IN_NUMBER.fullmatch(lowered):
-        raise Misuse(f"{name[:300]!r} is neither a DNS name in A-labels nor an address")
+        raise Misuse(f"{quoted(name)} is neither a DNS name in A-labels nor an address")
     return lowered
 
 

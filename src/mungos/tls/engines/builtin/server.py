@@ -12,7 +12,7 @@ from typing import Literal
 
 from mungos.crypto.contract import PublicKey
 from mungos.errors import Misuse
-from mungos.tls.bounds import quoted
+from mungos.printable import quoted_names
 from mungos.tls.contract import Negotiated
 from mungos.tls.engines.builtin.credentials import choose_credential
 from mungos.tls.engines.builtin.faults import (
@@ -334,7 +334,7 @@ class ServerHandshake(Handshake):
                 return
         # RFC 7301 section 3.2: "the server SHALL respond with a fatal "no_application_protocol" alert".
         raise NoCommonProtocol(
-            f"no application protocol in common; the client offers {quoted(offer.protocols)}"
+            f"no application protocol in common; the client offers {quoted_names(offer.protocols)}"
         )
 
     def encrypted_extensions(self, hello: ClientHello) -> EncryptedExtensions:

@@ -13,9 +13,10 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 
 from mungos.errors import Broken, Closed, Malformed, Misuse, PeerIncompatible, PeerMisbehaved, TimedOut
+from mungos.printable import quoted_names
 from mungos.protocol import Buffer
 from mungos.tls.alerts import AlertDescription
-from mungos.tls.bounds import MAX_ANSWERS, MAX_QUIET, quoted
+from mungos.tls.bounds import MAX_ANSWERS, MAX_QUIET
 from mungos.tls.config import ClientConfig, ServerConfig
 from mungos.tls.contract import (
     Data,
@@ -370,7 +371,7 @@ class LibraryEngine:
         if self._alpn and offer.alpn is not None and self._alpn.isdisjoint(offer.alpn):
             # RFC 7301 section 3.2: the server SHALL respond with a fatal no_application_protocol.
             self._outgoing.write(plain_alert(AlertDescription.no_application_protocol))
-            words = f"no application protocol in common: the client offers {quoted(offer.alpn)}"
+            words = f"no application protocol in common: the client offers {quoted_names(offer.alpn)}"
             error = PeerIncompatible(words)
             self._fail(Failed(error, AlertDescription.no_application_protocol))
             return
