@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -278,9 +279,16 @@ def test_the_systems_files_are_looked_at_once_a_while_and_read_when_they_have_ch
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     work: list[str] = []
-    real_stat, real_text = system.stat, system._text
-    monkeypatch.setattr(system, "stat", lambda path: (work.append("look"), real_stat(path))[1])
-    monkeypatch.setattr(system, "_text", lambda path: (work.append("read"), real_text(path))[1])
+
+    def noted(word: str, call: Callable[[Path], object]) -> Callable[[Path], object]:
+        def called(path: Path) -> object:
+            work.append(word)
+            return call(path)
+
+        return called
+
+    monkeypatch.setattr(system, "stat", noted("look", os.stat))
+    monkeypatch.setattr(system, "_text", noted("read", system._text))
     for name in ("resolv.conf", "hosts"):
         (tmp_path / name).touch()
     files = SystemFiles(tmp_path / "resolv.conf", tmp_path / "hosts")
