@@ -10,6 +10,7 @@ from ipaddress import IPv4Address, IPv6Address
 import pytest
 
 from mungos import AccessList, CloseKind, Connection, Limits, Listener, Manager, Phase
+from mungos.core.names import Names
 from mungos.dns import Hosts, ResolverConfig, ServerAddress
 from mungos.errors import Misuse
 from mungos.testing.tls import papers
@@ -181,12 +182,12 @@ def test_what_is_no_socket_takes_no_tls_session_with_it(
 def test_a_resolver_that_fails_leaves_no_connection(
     monkeypatch: pytest.MonkeyPatch, scheme: str, error: type[BaseException]
 ) -> None:
-    def fail() -> None:
+    def fail(_names: Names, _now: float) -> None:
         raise error
 
     notes = Notes()
     with Manager() as manager:
-        monkeypatch.setattr(manager, "resolver", fail)
+        monkeypatch.setattr(Names, "configuration", fail)
         with pytest.raises(error):
             manager.connect(f"{scheme}://example.org:53", notes)
         assert manager.connections == {}
