@@ -152,7 +152,7 @@ def main(arguments: list[str]) -> int:
     try:
         root = add_root(
             architecture,
-            mirror=os.environ.get("MUNGOS_DEBIAN_MIRROR"),
+            mirror=os.environ.get("MUNGOS_DEBIAN_MIRROR") or None,
             include=packages(),
             say=lambda text: print(text, flush=True),
         )

@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
         add_root(
             architecture,
             suite=SUITE,
-            mirror=os.environ.get("MUNGOS_DEBIAN_MIRROR"),
+            mirror=os.environ.get("MUNGOS_DEBIAN_MIRROR") or None,
             include=packages + LIBRARIES,
             say=lambda text: print(text, flush=True),
         )

@@ -103,9 +103,7 @@ def test_packages_that_the_mirror_lacks_send_to_the_next_release(
             assert f"  pool/{NEW}/{package}_{VERSION}_{NAME}.deb\n" in said
         assert "--suite" in said
         assert "--mirror" in said
-        assert root.instead.startswith(
-            f"in place of {NEW}, of which the mirror lacked 2 files (bash, dash) on 20"
-        )
+        assert root.instead.startswith(f"in place of {NEW}, of which {url} lacked 2 files (bash, dash) on 20")
     assert asked() == [NEW, OLD]
     assert find_root(NAME) == root == read_root(root.path)
     assert not root_path(NAME, NEW).exists()
@@ -339,7 +337,7 @@ def test_list_names_the_release_and_why_it_is_not_the_newest(
     listed = subprocess.run(line, capture_output=True, text=True, check=False)
     [told] = [each for each in listed.stdout.splitlines() if each.startswith(NAME)]
     assert f"Debian {OLD}, built 20" in told
-    assert f"; in place of {NEW}, of which the mirror lacked 1 file (bash) on 20" in told
+    assert f"; in place of {NEW}, of which {url} lacked 1 file (bash) on 20" in told
 
 
 # -- what apt says

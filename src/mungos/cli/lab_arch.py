@@ -50,6 +50,8 @@ def _explained(command: Callable[P, R]) -> Callable[P, R]:
             raise Lacking(str(error)) from None
         except Unavailable as error:
             raise NotStarted(str(error)) from None
+        except OSError as error:  # a full disk, a folder that is not ours
+            raise NotStarted(f"{error.filename or roots_folder()}: {error.strerror or error}") from None
 
     return explained
 
@@ -129,6 +131,7 @@ def add(architecture: str, mirror: str | None, suite: str, include: str | None, 
 
 
 @arch.command("list")
+@_explained
 def list_() -> None:
     """List what can be had, what is there, and what was proven of it."""
     there = {root.architecture for root in roots()}

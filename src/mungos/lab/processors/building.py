@@ -17,10 +17,12 @@ from mungos.lab.processors.architectures import Unavailable, architecture
 from mungos.lab.processors.mirror import (
     HINT,
     MirrorLacks,
+    check_mirror,
     counted,
     host_mirror,
     missing_files,
     needed_program,
+    without_password,
 )
 from mungos.lab.processors.places import (
     Root,
@@ -48,6 +50,7 @@ ASK_AGAIN = 24 * 3600.0  # seconds for which the root of an older release stands
 _ARCHIVE_KEYS = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 _NEVER_BETTER = ("Unable to locate package", "has no installation candidate")
+_ANSWER = re.compile(r"^(Err:.*)\n( +\S.*)$", re.MULTILINE)  # what could not be fetched, and why
 _LONGEST = 300  # characters of a line that is repeated
 _PASSWD = {"passwd": "root:x:0:0:root:/root:/bin/sh\n", "group": "root:x:0:\n"}
 _CERTIFICATES = ("usr/share/ca-certificates/mozilla", "etc/ssl/certs/ca-certificates.crt")
@@ -99,7 +102,8 @@ def add_root(
 
     Args:
         name: Debian's name of the architecture.
-        mirror: URL of a Debian mirror; None for the one that this machine uses itself.
+        mirror: URL of a Debian mirror; None for the one that this machine uses itself. A password in it is
+            shown and kept nowhere.
         suite: Debian release, and no other; those of the architecture, newest first, when empty.
         include: packages instead of `INCLUDED`; those of `ALWAYS` are added.
         rebuild: build it although it is there.
@@ -109,12 +113,13 @@ def add_root(
         The root. It appears at its place whole, or not at all.
 
     Raises:
-        Misuse: an unknown architecture, a suite or a package that can't be one.
+        Misuse: an unknown architecture; a mirror, a suite or a package that can't be one.
         MirrorLacks: the mirror does not hold files of any of the suites. It is an Unavailable.
         Unavailable: something is missing on this machine, or the packages can't be had; the text says what.
     """
     known = architecture(name)
-    mirror = mirror or None
+    if mirror is not None:
+        check_mirror(mirror)
     wanted = _Wanted(name, _packages(include), mirror, rebuild, say)
     root_path(name, suite)  # a suite that can't be one is refused
     suites = (suite,) if suite else known.suites
@@ -131,11 +136,16 @@ def add_root(
             if wanted.there(each) is not None:
                 break  # it could not be built again, and stays
             mirror = error.mirror
+            if each not in known.suites and f"dists/{each}/Release" in error.lacking[each]:
+                raise Unavailable(
+                    f"the mirror {mirror} has no Debian release {each!r}: is the name right? Those of {name} "
+                    f"are {', '.join(known.suites)}"
+                ) from None
             say(f"{mirror} lacks files of {each} for {name} (404):")
             for file in error.lacking[each]:
                 say(f"  {file}")
             continue
-        return _in_place_of(root, lacking, say) if lacking else root
+        return _in_place_of(root, lacking, without_password(mirror or root.mirror), say) if lacking else root
     raise MirrorLacks(mirror or host_mirror(), name, lacking)
 
 
@@ -146,15 +156,19 @@ def _stands_in(wanted: _Wanted, suites: Sequence[str]) -> Root | None:
     if root is None or root.suite == suites[0] or not root.instead or wanted.there(root.suite) is None:
         return None
     fresh = 0 <= time.time() - asked_at(root) < ASK_AGAIN
-    return root if fresh and wanted.mirror in {None, root.mirror} else None
+    asked = wanted.mirror and without_password(wanted.mirror)
+    return root if fresh and asked in {None, root.asked or root.mirror} else None
 
 
-def _in_place_of(root: Root, lacking: dict[str, tuple[str, ...]], say: Say) -> Root:
-    """This root is the architecture's from now on; those of newer suites are of other lists, and go."""
-    told = "; ".join(
-        f"{suite}, of which the mirror lacked {counted(files)}" for suite, files in lacking.items()
-    )
-    root = replace(root, instead=f"in place of {told} on {datetime.now(UTC).date().isoformat()}")
+def _in_place_of(root: Root, lacking: dict[str, tuple[str, ...]], asked: str, say: Say) -> Root:
+    """This root is the architecture's from now on; those of newer suites are of other lists, and go.
+
+    Args:
+        asked: the mirror that lacks their files; the root itself may be from another one, and older.
+    """
+    told = "; ".join(f"{suite}, of which {asked} lacked {counted(files)}" for suite, files in lacking.items())
+    instead = f"in place of {told} on {datetime.now(UTC).date().isoformat()}"
+    root = replace(root, instead=instead, asked=asked)
     root.write_note(root.path)
     say(f"Debian {root.suite} {root.instead}; {HINT}")
     for suite in lacking:
@@ -178,14 +192,15 @@ def _add(wanted: _Wanted, suite: str) -> Root:
         mirror = wanted.mirror or host_mirror()
         fresh = path.parent / f".new-{path.name}"
         clear(fresh)
-        say(f"unpacking {suite} for {name} from {mirror}")
+        say(f"unpacking {suite} for {name} from {without_password(mirror)}")
         line = _command(bootstrap, name, suite, wanted.packages, mirror, fresh)
         lacking = _unpack(line, mirror, fresh, say)
         if lacking:
             raise MirrorLacks(mirror, name, {suite: lacking})
         _finish(fresh)
         built = datetime.now(UTC).isoformat(timespec="seconds")
-        root = Root(path, name, suite, wanted.packages, mirror, built, _recipe(suite, wanted.packages))
+        recipe = _recipe(suite, wanted.packages)
+        root = Root(path, name, suite, wanted.packages, without_password(mirror), built, recipe)
         root.write_note(fresh)
         if path.exists():
             put_away(path)
@@ -231,7 +246,7 @@ def _unpack(line: Sequence[str], mirror: str, to: Path, say: Say) -> tuple[str, 
                 line, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                 errors="replace", timeout=PATIENCE, check=False, env=environment,
             )  # fmt: skip
-            status, said = done.returncode, done.stdout
+            status, said = done.returncode, without_password(done.stdout)
         except subprocess.TimeoutExpired:
             status, said = 124, f"not done after {PATIENCE:g} s"
         if status == 0:
@@ -250,8 +265,8 @@ def _unpack(line: Sequence[str], mirror: str, to: Path, say: Say) -> tuple[str, 
 
 def _last_words(said: str) -> str:
     """The complaints, where there are some; apt's lists of packages say nothing."""
-    lines = said.strip().splitlines()
-    complaints = [line for line in lines if line.startswith(("E: ", "W: ", "Error: "))]
+    lines = _ANSWER.sub(r"\1:\2", said).strip().splitlines()
+    complaints = [line for line in lines if line.startswith(("E: ", "Err:", "W: ", "Error: "))]
     return "\n".join(line[:_LONGEST] for line in (complaints or lines)[-10:])
 
 
@@ -260,6 +275,9 @@ def _finish(root: Path) -> None:
     for folder in ("proc", "sys", "dev", "src", "tmp", "mnt", "var/cache/python"):
         (root / folder).mkdir(parents=True, exist_ok=True)
     etc = root / "etc"
+    sources = etc / "apt" / "sources.list"  # who reads the root is not to read a password in it
+    if sources.is_file():
+        sources.write_text(without_password(sources.read_text()))
     for name, text in _PASSWD.items():
         if not (etc / name).exists() or not (etc / name).stat().st_size:
             (etc / name).write_text(text)

@@ -9,10 +9,20 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from urllib.parse import unquote
 
+from mungos.errors import Misuse
 from mungos.lab.processors.architectures import Unavailable
 from mungos.printable import printable
 
-__all__ = ["HINT", "MirrorLacks", "counted", "host_mirror", "missing_files", "needed_program"]
+__all__ = [
+    "HINT",
+    "MirrorLacks",
+    "check_mirror",
+    "counted",
+    "host_mirror",
+    "missing_files",
+    "needed_program",
+    "without_password",
+]
 
 HINT = (
     "choose another mirror with --mirror or MUNGOS_DEBIAN_MIRROR, "
@@ -20,11 +30,17 @@ HINT = (
 )
 MOST_NAMED = 8  # files that a message names
 
+# What apt fetches from here; of its URLs, what is printable ASCII, without a query and a fragment.
+_MIRROR = re.compile(r"(?:https?://(?=[^/])|(?:file|copy)://(?=/))[!\"$->@-~]+")
+_PASSWORD = re.compile(r"(?<=://)[^/\s]*@")
+
 # What apt-get says of a fetch that failed: the URL, and the answer of the server or of the system.
 _FETCH = re.compile(r"(?:E|Err|Error): Failed to fetch (?P<url>\S+)\s+(?P<why>.*)")
 _NO_RELEASE = re.compile(
     r"(?:E|Error): The repository '(?:\S+ )?(?P<suite>\S+) Release' does not have a Release file\."
 )
+# "Err:" with the URL of a repository, its suite and "Release"; the answer stands in the next line.
+_NOT_RELEASED = re.compile(r"Err:\d+ \S+ (?P<suite>\S+) Release\n\s+(?P<why>.*)")
 _NOT_FOUND = re.compile(r"404\b")
 _ERROR = re.compile(r"(?:E|Error): ")
 # What stands beside them, by apt-get and then by mmdebstrap, and says nothing new.
@@ -38,7 +54,7 @@ class MirrorLacks(Unavailable):
     """The mirror answers, and does not hold files of any suite that was asked for.
 
     Args:
-        mirror: its URL.
+        mirror: its URL; a password in it is not kept.
         architecture: Debian's name.
         lacking: the suites that were tried, and the missing files of each.
     """
@@ -46,11 +62,26 @@ class MirrorLacks(Unavailable):
     def __init__(self, mirror: str, architecture: str, lacking: Mapping[str, Sequence[str]]) -> None:
         told = "; ".join(f"{counted(files)} of {suite}" for suite, files in lacking.items())
         super().__init__(
-            f"the mirror {mirror} lacks, for {architecture}, {told}: they are answered with 404; {HINT}"
+            f"the mirror {without_password(mirror)} lacks, for {architecture}, {told}: they are answered "
+            f"with 404; {HINT}"
         )
-        self.mirror = mirror
+        self.mirror = without_password(mirror)
         self.architecture = architecture
         self.lacking = {suite: tuple(files) for suite, files in lacking.items()}
+
+
+def check_mirror(url: str) -> None:
+    """Raises Misuse for what apt can't fetch from."""
+    if _MIRROR.fullmatch(url) is None:
+        raise Misuse(
+            f"the mirror {printable(without_password(url))[:200]!r} is no URL of a Debian mirror: write "
+            "http://host/debian, https://host/debian or file:///folder"
+        )
+
+
+def without_password(text: str) -> str:
+    """The text, in which no URL has a user's name or password."""
+    return _PASSWORD.sub("...@", text)
 
 
 def counted(files: Sequence[str]) -> str:
@@ -63,9 +94,9 @@ def counted(files: Sequence[str]) -> str:
 def missing_files(said: str, mirror: str) -> tuple[str, ...]:
     """The files that the mirror does not hold, if that alone is what failed.
 
-    A 404 for a package, for an index, or for the suite itself says so. Any other answer, a file of another
-    size or hash than the index says, a server that can't be reached, and whatever apt or mmdebstrap
-    complain of besides do not: then nothing is returned.
+    A 404 for a package, for an index, or for the suite itself says so. Any other answer, a redirection that
+    leads nowhere, a file of another size or hash than the index says, a server that can't be reached, and
+    whatever apt or mmdebstrap complain of besides do not: then nothing is returned.
 
     Args:
         said: what mmdebstrap printed, in English.
@@ -75,13 +106,21 @@ def missing_files(said: str, mirror: str) -> tuple[str, ...]:
         Their places below the mirror's URL, in the order of the complaints; empty when it was something else.
     """
     found: dict[str, None] = {}
+    # apt has the same complaint for every way in which the file of a suite did not come.
+    answers: dict[str, list[str]] = {}
+    for each in _NOT_RELEASED.finditer(said):
+        answers.setdefault(each["suite"], []).append(each["why"])
+    base = _PASSWORD.sub("", mirror).rstrip("/") + "/"  # apt names it without one
     for line in said.splitlines():
         if no_release := _NO_RELEASE.match(line):
+            whys = answers.get(no_release["suite"])
+            if not whys or not all(map(_NOT_FOUND.match, whys)):
+                return ()
             found[f"dists/{no_release['suite']}/Release"] = None
         elif fetch := _FETCH.match(line):
             if not _NOT_FOUND.match(fetch["why"]):
                 return ()
-            found[printable(unquote(fetch["url"])).removeprefix(mirror.rstrip("/") + "/")] = None
+            found[printable(unquote(fetch["url"])).removeprefix(base)] = None
         elif _ERROR.match(line) and not _CONSEQUENCE.match(line):
             return ()
     return tuple(found)

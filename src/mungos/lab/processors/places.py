@@ -46,10 +46,11 @@ class Root:
         architecture: Debian's name.
         suite: the Debian release.
         packages: what was asked for; what these need is there, too.
-        mirror: where they came from.
+        mirror: where they came from; without a password.
         built: when, as ISO 8601 in UTC.
         recipe: what it was built from, as a number that changes with it.
         instead: why it is not of a newer release; empty when it is of the newest.
+        asked: the mirror that lacked the newer one, which need not be `mirror`; empty when there is none.
     """
 
     path: Path
@@ -60,6 +61,7 @@ class Root:
     built: str
     recipe: str
     instead: str = ""
+    asked: str = ""
 
     @property
     def name(self) -> str:
@@ -120,15 +122,14 @@ def asked_at(root: Root) -> float:
 
 
 def roots() -> list[Root]:
-    """Those that were built, by name."""
+    """Those that were built, by name. Raises Unavailable when their folder can't be read."""
     folder = roots_folder()
-    if not folder.is_dir():
+    try:
+        found = [read_root(path) for path in sorted(folder.iterdir()) if not path.name.startswith(".")]
+    except FileNotFoundError:
         return []
-    found = [
-        read_root(path)
-        for path in sorted(folder.iterdir())
-        if not path.name.startswith(".") and path.is_dir()
-    ]
+    except OSError as error:
+        raise Unavailable(f"can't read {folder}: {error.strerror}") from None
     return [root for root in found if root is not None]
 
 
