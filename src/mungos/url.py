@@ -163,6 +163,7 @@ def parse(text: str, *, for_listening: bool = False) -> URL:
         Misuse: saying what is wrong and what to write instead; user names and passwords are refused and not
         shown.
     """
+    checking.instance("url", text, str, write='a URL: "tcp://host:port", "http://host/"')
     if len(text) > MAX_URL_CHARACTERS:
         raise Misuse(f"URL has {len(text)} characters: at most {MAX_URL_CHARACTERS} are allowed")
     name, colon, rest = text.partition(":")

@@ -87,8 +87,8 @@ def test_any_text_is_a_configuration(text: str, start: str) -> None:
     "change",
     [
         {"servers": ()},
-        {"servers": (ServerAddress("dns.example"),)},
-        {"servers": (ServerAddress("192.0.2.1", 0),)},
+        {"servers": (("dns.example",),)},
+        {"servers": (("192.0.2.1", 0),)},
         {"search": ("a..b",)},
         {"search": ("a",) * 33},
         {"ndots": 16},

@@ -137,7 +137,7 @@ def test_curl_refuses_our_certificate(
         ({}, ("--tls-max", "1.2"), "protocol_version"),
         ({"suites": SUITES[:1]}, ("--tls13-ciphers", SUITES[1]), "handshake_failure"),
         ({"groups": GROUPS[:1]}, ("--curves", "P-256"), "handshake_failure"),
-        ({"alpn": ("mqtt",)}, (), "no_application_protocol"),
+        ({"alpn": ("http/1.0",)}, (), "no_application_protocol"),
     ],
     ids=["TLS 1.2", "suites", "groups", "ALPN"],
 )

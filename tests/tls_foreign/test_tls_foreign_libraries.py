@@ -85,7 +85,7 @@ def test_layout_is_measured() -> None:
 LACKING = [
     tls.ClientConfig(keylog=print),
     tls.ClientConfig(provider="cryptography"),
-    tls.ClientConfig(early_data="report"),
+    tls.ClientConfig(early_data="report", sessions=tls.SessionCache()),
     tls.ClientConfig(ask_staple=True),
     tls.ClientConfig(record_size_limit=1000),
     tls.ClientConfig(compress_certificates=True),

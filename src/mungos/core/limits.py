@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from mungos import checking
 from mungos.errors import Misuse
 
-__all__ = ["Limits"]
+__all__ = ["MAX_BACKLOG", "Limits"]
+
+MAX_BACKLOG = 2**31 - 1
+"""Connections: what listen(2) takes is an int."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +104,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         checking.numbers(self, zero=("close_within", "least_rate", "linger", "reserved_descriptors"))
+        checking.count("backlog", self.backlog, 1, MAX_BACKLOG)
         if self.send_low >= self.send_high:
             raise Misuse(
                 f"send_low is {self.send_low} bytes: write less than send_high ({self.send_high} bytes)"

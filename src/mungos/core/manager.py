@@ -27,7 +27,15 @@ from mungos.core.limits import Limits
 from mungos.core.listener import Listener
 from mungos.core.names import Names
 from mungos.core.opening import Attempt, Opening, unix_address
-from mungos.core.options import judge_fitting, judge_listening, judge_opening, judge_security, judge_tls
+from mungos.core.options import (
+    judge_fitting,
+    judge_listening,
+    judge_opening,
+    judge_security,
+    judge_signals,
+    judge_surroundings,
+    judge_tls,
+)
 from mungos.core.reasons import CloseKind
 from mungos.core.scheduler import Scheduler, Watcher
 from mungos.core.securing import TLSSession, open_tls_session
@@ -106,7 +114,7 @@ class Manager:
         host: Host | None = None,
     ) -> None:
         checking.instance("limits", limits, Limits, write="Limits(...)", none=True)
-        _check_resolver(resolver)
+        judge_surroundings(wire, host, resolver)
         self.wire: Wire = wire if wire is not None else KernelWire()
         self.limits = limits if limits is not None else Limits()
         self.ledger = Ledger()
@@ -493,7 +501,7 @@ class Manager:
         Returns:
             The report of the close; an incomplete one after `stop`.
         """
-        checking.items("signals", signals, int, write="(signal.SIGINT, signal.SIGTERM)")
+        judge_signals(signals)
         checking.seconds("within", within, zero=True, none=True)
         self._stopped = False
         with self._signals(signals, within):
@@ -817,14 +825,6 @@ class Manager:
             return
         busy = self.wait_time(None) == 0
         self._host.wake_at(self.wire.now() if busy else self.scheduler.timers.earliest())
-
-
-def _check_resolver(resolver: object) -> None:
-    if resolver is None:
-        return
-    given = resolver if isinstance(resolver, tuple) and len(resolver) == 2 else (resolver, None)
-    if not isinstance(given[0], ResolverConfig) or not isinstance(given[1], Hosts):
-        raise checking.wrong("resolver", resolver, "both: (ResolverConfig(...), Hosts())")
 
 
 _FORKED = "this manager was made before a fork: the child's copy refuses to work"

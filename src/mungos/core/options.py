@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Sequence
 
 from mungos import checking
 from mungos.addresses import AccessList
-from mungos.core.limits import Limits
+from mungos.core.host import Host
+from mungos.core.limits import MAX_BACKLOG, Limits
+from mungos.dns import Hosts, ResolverConfig
 from mungos.errors import Misuse
 from mungos.tls.config import ClientConfig, ServerConfig
+from mungos.tls.engines import check_name
 from mungos.url import URL
+from mungos.wires.contract import Wire
 
 __all__ = ["judge_alpn", "judge_fitting", "judge_listening", "judge_opening", "judge_security", "judge_tls"]
 
@@ -29,6 +34,35 @@ _OF_A_MANAGER = {
 _SECURE = {"tcp": "tls", "http": "https", "ws": "wss"}
 
 
+def judge_surroundings(wire: object, host: object, resolver: object) -> None:
+    """What a manager runs on, inside of, and looks names up by. Raises Misuse."""
+    for name, given, kind, write in (
+        (
+            "wire",
+            wire,
+            Wire,
+            "KernelWire(), or another wire; limits have a name: Manager(limits=Limits(...))",
+        ),
+        ("host", host, Host, "an object that has wake_at(when)"),
+    ):
+        wanted = (each for each in vars(kind) if not each.startswith("_"))
+        if given is not None and not all(callable(getattr(given, each, None)) for each in wanted):
+            raise checking.wrong(name, given, write)
+    if resolver is not None:
+        both = resolver if isinstance(resolver, tuple) and len(resolver) == 2 else (resolver, None)
+        if not isinstance(both[0], ResolverConfig) or not isinstance(both[1], Hosts):
+            raise checking.wrong("resolver", resolver, "both: (ResolverConfig(...), Hosts())")
+
+
+def judge_signals(signals: object) -> None:
+    """Numbers of signals for which the system takes a handler. Raises Misuse."""
+    write = "(signal.SIGINT, signal.SIGTERM)"
+    allowed = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
+    for number in checking.items("signals", signals, int, write=write):
+        if number not in allowed:
+            raise checking.wrong("signals", number, f"signals that can be handled: {write}")
+
+
 def judge_opening(
     handler: object, protocol: object, limits: Limits | None, engine: object, managers: Limits
 ) -> None:
@@ -39,6 +73,7 @@ def judge_opening(
     )
     checking.instance("limits", limits, Limits, write="Limits(...)", none=True)
     checking.text("engine", engine, write='an engine\'s name: "auto", "builtin", "openssl"')
+    check_name(engine)  # type: ignore[arg-type]  # it is a text
     if limits is not None and limits is not managers:
         for name, instead in _OF_A_MANAGER.items():
             given = getattr(limits, name)
@@ -55,6 +90,7 @@ def judge_listening(max_connections: object, access: object, backlog: object) ->
     rules = access if isinstance(access, str) else "+10.0.0.0/8"
     checking.instance("access", access, AccessList, write=f"AccessList({rules[:60]!r})", none=True)
     checking.count("backlog", backlog, 1, none=True)
+    checking.count("backlog", backlog, 1, MAX_BACKLOG, none=True)
 
 
 def judge_tls(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from mungos import checking
 from mungos.addresses import literal
@@ -46,6 +46,7 @@ MAX_CACHE = 1 << 30
 MAX_TTL = 7 * 24 * 3600.0
 """Seconds: more than RFC 8767 section 4 advises to keep anything is a slip of the pen."""
 
+_SERVERS = '(ServerAddress("192.0.2.1"),), an IP address and, where it is not 53, a port, 1 to 65535'
 _SECONDS = {
     "resolution_delay": MAX_TIMEOUT,
     "grace": MAX_TIMEOUT,
@@ -56,11 +57,27 @@ _SECONDS = {
 }
 
 
-class ServerAddress(NamedTuple):
-    """Where a name server listens: an IP address literal, with a scope where it needs one, and a port."""
-
+class _HostAndPort(NamedTuple):
     host: str
-    port: int = DNS_PORT
+    port: int
+
+
+class ServerAddress(_HostAndPort):
+    """Where a name server listens: an IP address literal, with a scope where it needs one, and a port.
+
+    Raises:
+        Misuse: they are none.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, host: str, port: int = DNS_PORT) -> Self:
+        """Judge both."""
+        given: object = host
+        if not isinstance(given, str) or literal(given) is None:
+            raise checking.wrong("a name server's host", given, _SERVERS)
+        checking.count("a name server's port", port, 1, 0xFFFF)
+        return super().__new__(cls, host, port)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +158,6 @@ class ResolverConfig:
         checking.numbers(self, zero=zero, others=("servers", "search"))
 
 
-_SERVERS = '(ServerAddress("192.0.2.1"),), an IP address and, where it is not 53, a port, 1 to 65535'
-
-
 def _server(given: tuple[object, ...]) -> ServerAddress:
-    host, port = (*given, DNS_PORT)[:2] if 1 <= len(given) <= 2 else (None, None)
-    if not isinstance(host, str) or literal(host) is None:
-        raise checking.wrong("a name server's host", host, _SERVERS)
-    checking.count("a name server's port", port, 1, 0xFFFF)
-    return ServerAddress(host, port)  # type: ignore[arg-type]  # it is a count
+    host, port = (*given, DNS_PORT)[:2] if 1 <= len(given) <= 2 else (None, DNS_PORT)
+    return ServerAddress(host, port)  # type: ignore[arg-type]  # judged there

@@ -64,7 +64,11 @@ def parse_hosts(text: str) -> Hosts:
     """Read lines of an address and its names. What follows `#` is a comment; a line whose first word is not
     an address literal is passed over; a name on several lines has the addresses of all, each once, up to
     `MAX_HOST_ADDRESSES`. Byte order marks, which editors leave before a file's first line, are passed over.
+
+    Raises:
+        Misuse: `text` is no str.
     """
+    checking.instance("text", text, str, write='a str: Path("/etc/hosts").read_text()')
     table: dict[str, tuple[str, ...]] = {}
     # Long tables mostly repeat one address.
     seen: dict[str, str | None] = {}

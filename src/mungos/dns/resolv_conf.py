@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mungos import checking
 from mungos.addresses import literal
 from mungos.dns.config import (
     MAX_ATTEMPTS,
@@ -28,7 +29,11 @@ def parse_resolv_conf(text: str) -> ResolverConfig:
     count, of `domain` and `search` the last one that names anything does, numbers are brought into their
     range, and without a server 127.0.0.1 is asked. Unlike it, no search list is made up from the machine's
     own name, and byte order marks are passed over.
+
+    Raises:
+        Misuse: `text` is no str.
     """
+    checking.instance("text", text, str, write='a str: Path("/etc/resolv.conf").read_text()')
     servers: list[ServerAddress] = []
     search: tuple[str, ...] = ()
     numbers: dict[str, int] = {}

@@ -90,6 +90,10 @@ class Credential:
 class ClientConfig:
     """A client's side. Verification is on, with the system's roots, unless it is said otherwise.
 
+    The built-in engine has all of it. Others refuse, at the call that gets the configuration, what they lack:
+    keylog, psks, early_data, ask_staple, record_size_limit and compress_certificates all of them, openssl
+    suites, groups and wall, wolfssl and mbedtls sessions and provider, mbedtls before 3.6 suites besides.
+
     Attributes:
         roots: trusted certificates, PEM, one or many; None means the system's.
         verify: False accepts any certificate and any name: for experiments only.
@@ -122,7 +126,8 @@ class ClientConfig:
             (RFC 8701).
 
     Raises:
-        Misuse: a value is of another kind or out of its range.
+        Misuse: a value is of another kind, out of its range, or of no use with the others: `roots` with
+            `verify=False`, `early_data` without `sessions`.
     """
 
     roots: bytes | None = None
@@ -159,11 +164,22 @@ class ClientConfig:
         )
         checking.instance("sessions", self.sessions, SessionCache, write="SessionCache()", none=True)
         checking.one_of("early_data", self.early_data, ("off", "report", "resend"))
+        if self.roots is not None and not self.verify:
+            raise Misuse("roots are given, and verify=False looks at none of them: leave one of both out")
+        if self.early_data != "off" and self.sessions is None:
+            raise Misuse(
+                f"early_data is {self.early_data!r}, which is for resumed sessions, and none are kept: write "
+                "sessions=SessionCache(), or leave it out"
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class ServerConfig:
     """A server's side.
+
+    The built-in engine has all of it. Others refuse, at the call that gets the configuration, what they lack:
+    keylog, psks, early_data, staples, retry_cookie, record_size_limit and compress_certificates all of them,
+    openssl suites, groups and wall, wolfssl and mbedtls provider, mbedtls before 3.6 suites besides.
 
     Attributes:
         credentials: one or more; the one whose names cover the client's server_name is taken, else the first.
@@ -181,7 +197,7 @@ class ServerConfig:
 
     Raises:
         Misuse: a value is of another kind or out of its range; `client_roots` and `client_auth` contradict
-            each other.
+            each other; `early_data` stands without `tickets`.
     """
 
     credentials: Sequence[Credential] = ()
@@ -223,6 +239,11 @@ class ServerConfig:
             )
         checking.instance("tickets", self.tickets, TicketKeys, write="TicketKeys()", none=True)
         checking.instance("early_data", self.early_data, EarlyDataGuard, write="EarlyDataGuard()", none=True)
+        if self.early_data is not None and self.tickets is None:
+            raise Misuse(
+                "early_data is for resumed sessions, and without tickets there are none: write "
+                "tickets=TicketKeys(), or leave it out"
+            )
 
 
 _JUDGED_HERE = {
@@ -248,6 +269,7 @@ _JUDGED_HERE = {
 
 def _judge_both(config: ClientConfig | ServerConfig) -> None:
     """What both sides have; their sequences become tuples."""
+    checking.count("record_size_limit", config.record_size_limit, LEAST_RECORD_SIZE, MAX_RECORD_SIZE)
     checking.numbers(config, zero=("max_unread",), others=_JUDGED_HERE)
     checking.one_of("minimum_version", config.minimum_version, _VERSIONS)
     for name, given, write in (
@@ -269,7 +291,6 @@ def _judge_both(config: ClientConfig | ServerConfig) -> None:
     object.__setattr__(
         config, "psks", checking.items("psks", config.psks, ExternalPsk, write=write, secret=True)
     )
-    checking.count("record_size_limit", config.record_size_limit, LEAST_RECORD_SIZE, MAX_RECORD_SIZE)
     checking.function("keylog", config.keylog, write="a function that takes each line", none=True)
     checking.function("wall", config.wall, write="a function that tells the seconds since 1970", none=True)
     checking.text("provider", config.provider, write='a provider\'s name: "cryptography"', none=True)

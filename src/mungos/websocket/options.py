@@ -120,9 +120,7 @@ class ServerOptions(SessionOptions):
             write = 'origins as browsers write them, "https://example.org", or None to let every page in'
             origins = checking.names("origins", self.origins, write=write, ordered=False, one=True)
             for origin in origins:
-                port = _DEFAULT_PORTS.get(origin.partition(":")[0], "/")
-                if _BROWSERS_ORIGIN.fullmatch(origin) is None or origin.endswith(port):
-                    raise checking.wrong("origins", origin, write)
+                _check_as_browsers_write("origins", origin, write)
             object.__setattr__(self, "origins", frozenset(origins))
         checking.function("authorize", self.authorize, write="a function that takes a Request", none=True)
 
@@ -152,6 +150,13 @@ class ClientOptions(SessionOptions):
         build_response("", None, self.headers)
         if self.origin is not None:
             check_origin(self.origin)
+            _check_as_browsers_write("origin", self.origin, 'an origin as browsers do: "https://example.org"')
+
+
+def _check_as_browsers_write(name: str, origin: str, write: str) -> None:
+    port = _DEFAULT_PORTS.get(origin.partition(":")[0], "/")
+    if _BROWSERS_ORIGIN.fullmatch(origin) is None or origin.endswith(port):
+        raise checking.wrong(name, origin, write)
 
 
 def _judge_both(options: ServerOptions | ClientOptions) -> None:

@@ -45,7 +45,10 @@ def reference_identity(name: str) -> str | bytes:
     lowered = name.lower().removesuffix(".") if name.isascii() else ""
     # A last label of digits only would be an address to some and a name to others (WHATWG URL section 3.5).
     if not is_dns_name(lowered) or _ENDS_IN_NUMBER.fullmatch(lowered):
-        raise Misuse(f"{quoted(name)} is neither a DNS name in A-labels nor an address")
+        write = 'write the name in the certificate: "example.org"'
+        if not name.isascii():
+            write = "write its A-label form (xn--...; the package idna makes it)"
+        raise Misuse(f"{quoted(name)} is neither a DNS name in A-labels nor an address: {write}")
     return lowered
 
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from mungos.tls.engines.selection import all_engines, select
+from mungos.tls.engines.selection import all_engines, check_name, select
 
-__all__ = ["all_engines", "select"]
+__all__ = ["all_engines", "check_name", "select"]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 from typing import cast
 
+from mungos import checking
 from mungos.errors import Misuse
 from mungos.tls.contract import Availability, EngineFactory
 
-__all__ = ["all_engines", "select"]
+__all__ = ["all_engines", "check_name", "select"]
 
 # In the order in which "auto" prefers them: name, module, the factory's name in it.
 _ENGINES = {
@@ -50,6 +51,12 @@ def all_engines() -> list[Availability]:
     return found
 
 
+def check_name(name: str) -> None:
+    """Raises Misuse for the name of no engine, naming the known ones."""
+    if name != "auto" and name not in _ENGINES:
+        raise Misuse(f"unknown TLS engine {checking.shown(name)}; known are auto, {', '.join(_ENGINES)}")
+
+
 def select(name: str = "auto", provider: str | None = None) -> EngineFactory:
     """The factory of an engine.
 
@@ -61,8 +68,7 @@ def select(name: str = "auto", provider: str | None = None) -> EngineFactory:
     Raises Misuse for an unknown name, naming the known ones, and for an engine that can't be used here,
     saying what to install.
     """
-    if name != "auto" and name not in _ENGINES:
-        raise Misuse(f"unknown TLS engine {name!r}; known are auto, {', '.join(_ENGINES)}")
+    check_name(name)
     reasons = []
     for candidate in list(_ENGINES) if name == "auto" else [name]:
         loaded = _load(candidate)

@@ -24,7 +24,7 @@ _ASKED: tuple[tuple[str, str, Callable[[_Config], bool]], ...] = (
     ("keylog", "has no keylog", lambda c: c.keylog is not None),
     (
         "wall",
-        "takes civil time from the system: it can't be given a wall clock",
+        "takes civil time from the system, and no wall clock",
         lambda c: c.wall is not None,
     ),
     ("provider", "has one cryptographic provider only, its own", lambda c: c.provider is not None),
@@ -55,7 +55,7 @@ _ASKED: tuple[tuple[str, str, Callable[[_Config], bool]], ...] = (
     ),
     (
         "TLSv1.3",
-        "has no TLSv1.3: its library speaks TLSv1.2 only",
+        "has no TLSv1.3, its library speaks TLSv1.2 only",
         lambda c: c.minimum_version == "TLSv1.3",
     ),
 )
@@ -66,9 +66,11 @@ def refuse_what_is_lacking(engine: str, config: _Config, has: Container[str]) ->
     not in `has`; and for a server without a credential."""
     for word, words, asked in _ASKED:
         if word not in has and asked(config):
-            raise Misuse(f"the engine {engine} {words}")
+            raise Misuse(f"the engine {engine} {words}: leave it out, or write engine='builtin'")
     if isinstance(config, ServerConfig) and not config.credentials:
-        raise Misuse("a TLS server needs at least one credential")
+        raise Misuse(
+            "a TLS server needs at least one credential: write credentials=(Credential(chain, key),)"
+        )
 
 
 def alpn_names(names: Sequence[str], forbidden: str = "") -> tuple[bytes, ...]:
