@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import quote
@@ -145,7 +146,7 @@ def as_url(given: str | URL, *, for_listening: bool = False) -> URL:
     return parse(given, for_listening=for_listening)
 
 
-def parse(text: str, *, for_listening: bool = False) -> URL:
+def parse(text: str, *, for_listening: bool = False, schemes: Collection[str] = SCHEMES) -> URL:
     """Read a URL.
 
     Schemes are tcp, udp, tls (`tcp://host:port`, IPv6 in brackets), http, https, ws, wss (port 80 or 443
@@ -158,6 +159,8 @@ def parse(text: str, *, for_listening: bool = False) -> URL:
         text: the URL, 65,536 characters at most.
         for_listening: allow port 0 (the system chooses) and an empty host (every interface, both families, as
             `[::]`; `0.0.0.0` is IPv4 only), and refuse host names except localhost.
+        schemes: those that the caller can use: messages name no others. A URL of another one is none the
+            less read.
 
     Raises:
         Misuse: saying what is wrong and what to write instead; user names and passwords are refused and not
@@ -168,10 +171,10 @@ def parse(text: str, *, for_listening: bool = False) -> URL:
         raise Misuse(f"URL has {len(text)} characters: at most {MAX_URL_CHARACTERS} are allowed")
     name, colon, rest = text.partition(":")
     if "://" not in text and (not colon or name.lower() not in SCHEMES):
-        raise Misuse(f"URL {_shown(text)} has no scheme: write tcp://host:port or http://host/")
+        raise Misuse(f"URL {_shown(text)} has no scheme: write {_examples(schemes)}")
     scheme = name.lower()
     if not _SCHEME.fullmatch(name) or scheme not in SCHEMES:
-        raise Misuse(f"URL {_shown(text)}: scheme {quoted(name)} is not known: write {', '.join(SCHEMES)}")
+        raise Misuse(f"URL {_shown(text)}: scheme {quoted(name)} is not known: write {', '.join(schemes)}")
     if scheme == "unix":
         return _unix(text, rest)
     match = _AUTHORITY.match(rest)
@@ -187,6 +190,19 @@ def parse(text: str, *, for_listening: bool = False) -> URL:
     host, port = _host_and_port(text, scheme, authority, for_listening)
     path, query = _path_and_query(text, scheme, after)
     return URL(scheme, host, port, path, query)
+
+
+def _examples(schemes: Collection[str]) -> str:
+    """What a URL of these looks like, two of them at most."""
+    first = [scheme for scheme in ("tcp", "http", *schemes) if scheme in schemes]
+    return " or ".join(
+        "unix:///run/x.sock"
+        if scheme == "unix"
+        else f"{scheme}://host/"
+        if SCHEMES[scheme].has_path
+        else f"{scheme}://host:port"
+        for scheme in list(dict.fromkeys(first))[:2]
+    )
 
 
 def _shown(text: str) -> str:
@@ -232,11 +248,19 @@ def _host_and_port(text: str, scheme: str, authority: str, for_listening: bool) 
         host, colon, written = authority.partition(":")
         if ":" in written:
             raise Misuse(
-                f"URL {_shown(text)}: write an IPv6 address in brackets: {scheme}://[{authority[:60]}]"
+                f"URL {_shown(text)}: write an IPv6 address in brackets: {_bracketed(scheme, authority)}"
             )
         host = _host(text, scheme, host, for_listening)
         port_text = written if colon else None
     return host, _port(text, scheme, port_text, for_listening)
+
+
+def _bracketed(scheme: str, authority: str) -> str:
+    """What was probably meant by an IPv6 address without brackets: what is last may be its port."""
+    base, _, port = authority.rpartition(":")
+    if _PORT.fullmatch(port) and literal(base) is not None:
+        return f"{scheme}://[{base}]:{port}"
+    return f"{scheme}://[{authority[:60]}]" + ("" if SCHEMES[scheme].default_port else ":port")
 
 
 def _ipv6(text: str, inside: str) -> str:

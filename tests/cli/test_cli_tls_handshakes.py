@@ -88,7 +88,8 @@ def test_groups_of_the_server_force_a_retry(site: Path, papers: Papers) -> None:
         line = failed(got(serving, papers, "--tls-groups", "x25519"))
     assert "handshake_failure" in line
     assert line.endswith(
-        "(no group, cipher suite or signature scheme in common: see --tls-groups and --tls-ciphers)"
+        "(no group, cipher suite or signature scheme in common: see --tls-groups and --tls-ciphers; "
+        "or it wants a pre-shared key: --tls-psk)"
     )
 
 

@@ -29,7 +29,9 @@ def test_key_in_place_of_a_certificate(site: Path, ending: str) -> None:
     assert b"certificate" not in done.stderr
     assert (without.returncode, wrong.returncode, other.returncode) == (1, 1, 1)
     assert b"handshake_failure" in without.stderr
+    assert b"or it wants a pre-shared key: --tls-psk)" in without.stderr
     assert b"decrypt_error" in wrong.stderr
+    assert b"the peer knows another key than ours: that of --tls-psk" in wrong.stderr
     assert b"unknown_psk_identity" in other.stderr
     assert b"see --tls-psk" in other.stderr
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -52,13 +53,23 @@ def test_readme_server_and_client_talk_to_each_other() -> None:
         with program(client_code, url) as client:
             out, error = client.communicate()
         assert (client.returncode, error) == (0, "")
-        greeting, report = out.splitlines()
-        assert greeting == "Hello, /you"
+        greeting, closed, report = out.splitlines()
+        assert (greeting, closed) == ("Hello, /you", "closed: clean")
         assert report.startswith("closed in ")
         server.send_signal(signal.SIGTERM)
         out, error = server.communicate()
     assert (server.returncode, error) == (0, "")
     assert out.startswith("closed in ")
+
+
+def test_readme_client_says_that_it_was_not_connected() -> None:
+    _, client_code = blocks(README, "python")
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))  # nobody listens
+        with program(client_code, f"http://127.0.0.1:{bound.getsockname()[1]}/") as client:
+            out, error = client.communicate()
+    assert error == ""
+    assert out.startswith("closed: refused: 127.0.0.1:")
 
 
 @pytest.mark.parametrize("code", blocks(README, "python"), ids=["server", "client"])

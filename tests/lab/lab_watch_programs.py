@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
 from pathlib import Path
+
+import pytest
 
 from mungos.lab.order import Order
 from mungos.lab.record import Attempt, Record
@@ -80,8 +83,13 @@ def checked(order: Order) -> Record:
     environment = dict(os.environ if order.environment is None else order.environment)
     environment[MARK] = value
     places = {"environment": environment}
-    record = run(Order(**{name: getattr(order, name) for name in order.__slots__} | places))
-    assert marked(value) == []
-    folder = Path(os.environ.get("TMPDIR") or "/tmp")
-    assert list(folder.glob(f"mungos-lab-{os.getpid()}-*")) == []
+    # In a folder of its own: under another PID namespace, others' directories bear our number, too.
+    with (
+        tempfile.TemporaryDirectory(prefix="mungos-test-") as folder,
+        pytest.MonkeyPatch.context() as patched,
+    ):
+        patched.setenv("TMPDIR", folder)
+        record = run(Order(**{name: getattr(order, name) for name in order.__slots__} | places))
+        assert marked(value) == []
+        assert os.listdir(folder) == []
     return record

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from mungos.cli.lab_run import run
 from mungos.cli.lab_run_options import OPTIONS, Option, Request, parse
+from mungos.cli.lab_run_work import _order
+from mungos.lab.order import Order
 
 CHOSEN = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
 VALUES: dict[str, st.SearchStrategy[str]] = {
@@ -22,6 +24,7 @@ VALUES: dict[str, st.SearchStrategy[str]] = {
     ),
     "count": st.one_of(st.integers(-2, 1002).map(str), st.sampled_from([" 3", "1_0", "٣", "1.0"]), CHOSEN),
     "text": CHOSEN,
+    "file": st.one_of(st.sampled_from(["", "-", "./-", "a"]), CHOSEN),
     "choice": st.sampled_from(["private", "host", "Host", "", "hos"]),
 }
 
@@ -73,7 +76,7 @@ def test_what_the_short_reader_accepts_click_reads_alike(
 
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.attribute)
 def test_the_short_reader_knows_every_option(option: Option) -> None:
-    value = {"seconds": "3", "count": "3", "text": "x", "choice": "host"}.get(option.kind)
+    value = {"seconds": "3", "count": "3", "text": "x", "file": "x", "choice": "host"}.get(option.kind)
     for name in option.names:
         arguments = [name] if value is None else [name, value]
         request = parse([*arguments, "--", "true"])
@@ -85,7 +88,8 @@ def test_defaults_are_those_of_an_order() -> None:
     request = parse(["true"])
     assert request is not None
     assert (request.deadline, request.stall, request.grace, request.retries) == (600.0, 60.0, 2.0, 0)
-    assert (request.terminal, request.network, request.arch) == (False, "private", "native")
+    assert (request.terminal, request.network, request.arch) == (False, None, "native")
+    assert _order(request, "native").network == Order(("true",)).network == "private"
     assert request.command == ("true",)
 
 
@@ -108,6 +112,11 @@ def test_every_attribute_of_a_request_is_an_option_or_the_command() -> None:
         ["--network", "none", "true"],
         ["--retries", "-1", "true"],
         ["--stall", "nan", "true"],
+        *(
+            [option, name, "true"]
+            for option in ("--json", "--junit", "--html", "--history")
+            for name in ("", "-")
+        ),
     ],
 )
 def test_what_is_wrong_is_left_to_click(arguments: list[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -40,8 +41,7 @@ print([name for name in os.listdir(os.environ["TMPDIR"]) if name.startswith("mun
 @pytest.mark.skipif(os.geteuid() != 0, reason="this is an ordinary user")
 def test_an_ordinary_user(tmp_path: Path) -> None:
     source = Path(mungos.__file__).parent.parent
-    folder = Path(f"/tmp/mungos-test-{os.getpid()}")
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="mungos-test-", dir="/tmp"))  # pytest's own is for root alone
     os.chown(folder, USER, USER)
     try:
         done = subprocess.run(

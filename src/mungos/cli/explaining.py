@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import hashlib
 import ipaddress
+import re
+from dataclasses import replace
 from typing import Final
 
 from mungos import CloseKind, CloseReason
@@ -28,6 +30,10 @@ _HINTS: Final = {
     CloseKind.NOT_RESOLVED: "is the name spelt right, and a name server reachable?",
     CloseKind.UNREACHABLE: "is the network up, and the address right?",
 }
+_TO_TLS: Final = {"http": "https", "ws": "wss"}
+# RFC 8446 section 5.1: an alert or a handshake message is what a TLS peer says to a request in plain text.
+_TLS_RECORD: Final = re.compile(r"not a status line: b['\"]\\x1[56]\\x03")
+_NO_VERSION: Final = "no version of TLS in common: --tls-engine openssl speaks 1.2 and 1.3"
 
 
 def explain(url: URL, reason: CloseReason) -> str:
@@ -35,6 +41,8 @@ def explain(url: URL, reason: CloseReason) -> str:
     hint = _HINTS.get(reason.kind, "")
     if reason.phase == "securing" or reason.kind is CloseKind.TLS_ALERT:
         hint = _tls_hint(reason)
+    elif url.scheme in _TO_TLS and _TLS_RECORD.search(str(reason)):
+        hint = f"the peer speaks TLS there: write {replace(url, scheme=_TO_TLS[url.scheme])}"
     text = f"{url}: {reason}"
     return f"{text} ({hint})" if hint else text
 
@@ -46,12 +54,17 @@ def _tls_hint(reason: CloseReason) -> str:
         return _alert_hint(text)
     if isinstance(error, NameMismatch) or "mismatch" in text or "not valid for" in text:
         return "if that is the right server, give the name in its certificate with --tls-name"
+    if "is an issuer's, shown as the peer's own" in text:
+        return (
+            "its owner made it with CA:TRUE, as `openssl req -x509` does: let them add -addext "
+            "basicConstraints=critical,CA:FALSE; --insecure accepts any certificate, for experiments"
+        )
     if isinstance(error, UnknownIssuer) or "self-signed" in text or "self signed" in text or "issuer" in text:
         return "if it is to be trusted, give its certificate or its issuer's with --cacert FILE"
     if isinstance(error, CertificateError) or "certificate" in text:
         return "--insecure accepts any certificate, for experiments"
     if "protocol_version" in text or "tlsv1.2" in text or "tls 1.2" in text:
-        return "a peer without TLS 1.3 needs --tls-engine openssl"
+        return _NO_VERSION
     if reason.kind is CloseKind.TIMED_OUT or "record" in text:
         return "does the peer speak TLS at that port?"
     return ""
@@ -66,9 +79,14 @@ def _alert_hint(text: str) -> str:
     if "certificate" in text or "unknown_ca" in text:
         return "the peer does not accept the certificate that it was shown"
     if "protocol_version" in text:
-        return "a peer without TLS 1.3 needs --tls-engine openssl"
+        return _NO_VERSION
+    if "decrypt_error" in text:
+        return "the peer knows another key than ours: that of --tls-psk, or of the certificate of --tls-cert"
     if "handshake_failure" in text:
-        return "no group, cipher suite or signature scheme in common: see --tls-groups and --tls-ciphers"
+        return (
+            "no group, cipher suite or signature scheme in common: see --tls-groups and --tls-ciphers; "
+            "or it wants a pre-shared key: --tls-psk"
+        )
     if "no_application_protocol" in text:
         return "the peer speaks none of the protocols offered by ALPN"
     return ""

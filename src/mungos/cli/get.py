@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from mungos import Closed, Manager, Opened
+from mungos.cli.parameter_types import OUTPUT_FILE
 from mungos.cli.sizes import SECONDS
 from mungos.cli.standard_streams import Output
 from mungos.cli.statuses import FAILED, OK, STATUSES, Failure, NotStarted
@@ -40,9 +42,7 @@ Examples:
 @click.option("-X", "--request", "method", metavar="METHOD", help="GET, or POST where -d is given.")
 @click.option("-d", "--data", metavar="DATA", help="The request's body; @FILE sends a file.")
 @click.option("-H", "--header", "headers", multiple=True, metavar="FIELD", help="'Name: value', repeatable.")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="FILE", help="Write the body to FILE."
-)
+@click.option("-o", "--output", type=OUTPUT_FILE, metavar="FILE", help="Write the body to FILE.")
 @click.option("-i", "--include", is_flag=True, help="Write the response's head before its body.")
 @click.option("-v", "--verbose", is_flag=True, help="Say on standard error what is sent, got and negotiated.")
 @click.option("--no-fail", is_flag=True, help="Exit with 0 whatever the response's status is.")
@@ -82,7 +82,7 @@ def get(
     except Misuse as error:
         raise click.UsageError(printable(str(error))) from None
     trusted = trust(place, tls)
-    is_new = output is not None and not output.exists()
+    is_new = output is not None and not os.path.lexists(output)
     descriptor = 1 if output is None else _opened(output)
     fetching: _Fetching | None = None
     try:
@@ -102,7 +102,8 @@ def get(
         if output is not None and fetching is not None and fetching.began:
             remark(f"{output} is not complete")
         elif output is not None and is_new:
-            output.unlink(missing_ok=True)
+            with suppress(OSError):  # what is told is why it failed
+                output.unlink(missing_ok=True)
         raise
     finally:
         if output is not None:

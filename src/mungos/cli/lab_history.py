@@ -7,12 +7,13 @@ import re
 import sys
 import time
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import click
 from rich.console import Console
 from rich.text import Text
 
-from mungos.cli.parameter_types import ParamType
+from mungos.cli.parameter_types import OUTPUT_FILE, ParamType
 from mungos.cli.statuses import Failure
 from mungos.lab.reports.history import History
 from mungos.lab.reports.history_place import Unwritable, default_history
@@ -81,12 +82,18 @@ Examples:
 @click.option(
     "--forget", type=click.IntRange(0), metavar="DAYS", help="First forget what is older than so many days."
 )
-@click.option("--history", "path", metavar="FILE", help="Where it is kept, when not at the default place.")
+@click.option(
+    "--history",
+    "path",
+    type=OUTPUT_FILE,
+    metavar="FILE",
+    help="Where it is kept, when not at the default place.",
+)
 def history(
-    name: str | None, since: float, last: int | None, with_rates: bool, forget: int | None, path: str | None
+    name: str | None, since: float, last: int | None, with_rates: bool, forget: int | None, path: Path | None
 ) -> None:
     """List earlier runs, the latest below; or their rates over nights."""
-    place = path or default_history()
+    place = str(path or default_history())
     if not os.path.exists(place):
         raise Failure(f"there is no history yet at {place}: `mungos lab run` writes it")
     try:

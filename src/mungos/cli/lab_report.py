@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from mungos.cli.parameter_types import OUTPUT_FILE
 from mungos.cli.statuses import Failure
 from mungos.errors import Malformed
 from mungos.lab.reports.json_document import records_from_json
@@ -23,11 +24,11 @@ MOST_BYTES = 1 << 30
 
 @click.command()
 @click.argument("file", metavar="FILE.json", type=click.Path(exists=True, dir_okay=False))
-@click.option("--html", metavar="FILE", default="", help="Write the page.")
-@click.option("--junit", metavar="FILE", default="", help="Write JUnit XML.")
-def report(file: str, html: str, junit: str) -> None:
+@click.option("--html", type=OUTPUT_FILE, metavar="FILE", help="Write the page.")
+@click.option("--junit", type=OUTPUT_FILE, metavar="FILE", help="Write JUnit XML.")
+def report(file: str, html: Path | None, junit: Path | None) -> None:
     """Render runs again from what `mungos lab run --json` wrote: on standard output, or as files."""
-    wanted = [each for each in (html, junit) if each]
+    wanted = [str(each) for each in (html, junit) if each]
     try:
         check_report_files(wanted)
         path = Path(file)
@@ -43,7 +44,7 @@ def report(file: str, html: str, junit: str) -> None:
     if not runs:
         raise Failure(f"{file} holds no run")
     try:
-        write_reports(runs, html=html, junit=junit)
+        write_reports(runs, html=str(html or ""), junit=str(junit or ""))
     except UnwritableReport as error:
         raise Failure(str(error)) from None
     if not wanted:

@@ -6,7 +6,7 @@ import click
 
 from mungos.cli.lab_run_options import ARGUMENT, MOST_RETRIES, MOST_SECONDS, OPTIONS, Option, Request
 from mungos.cli.lab_run_work import Unusable, work
-from mungos.cli.parameter_types import ParamType
+from mungos.cli.parameter_types import ParamType, unfit_file
 
 __all__ = ["LAB_STATUSES", "run"]
 
@@ -14,7 +14,8 @@ LAB_STATUSES = """\b
 Exit status:
   0      passed
   1      flaky: a retry passed after an attempt that did not
-  2      wrong usage, or a report or history that can't be written; nothing was run
+  2      wrong usage, or a report or history that can't be written; nothing was
+         run, or it passed and the writing failed then: the last line says which
   122    spinning: a CPU busy without output or I/O for the stall time
   123    stalled: no output and hardly any CPU for the stall time
   124    timed out: the deadline came
@@ -38,22 +39,33 @@ class _Seconds(ParamType[float]):
         return seconds
 
 
+class _File(ParamType[str]):
+    name = "file"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        if why := unfit_file(str(value)):
+            self.fail(why, param, ctx)
+        return str(value)
+
+
 def _parameter(option: Option) -> click.Option:
     names = ["/".join(option.names)] if option.kind == "pair" else list(option.names)
     kinds: dict[str, ParamType[object] | type] = {
         "seconds": _Seconds(),
         "count": click.IntRange(0, MOST_RETRIES),
         "text": str,
+        "file": _File(),
     }
     if option.kind in {"flag", "pair"}:
         return click.Option(
             [*names, option.attribute], is_flag=True, default=option.default, help=option.text
         )
+    shown = option.default not in {"", None}  # else it is not given
     return click.Option(
         [*names, option.attribute],
         type=click.Choice(option.choices) if option.choices else kinds[option.kind],
-        default=option.default,
-        show_default=option.default != "",
+        default=option.default if shown else None,
+        show_default=shown,
         metavar=option.metavar or None,
         help=option.text,
     )

@@ -20,7 +20,7 @@ class Option:
     Args:
         names: as typed; for a pair, the one that switches on first.
         attribute: of `Request`.
-        kind: "flag", "pair", "seconds", "count", "text" or "choice".
+        kind: "flag", "pair", "seconds", "count", "text", "file" or "choice".
         default: the attribute's value without the option.
         text: for the help.
         metavar: what its value is called in the help.
@@ -86,7 +86,7 @@ class Request:
     junit: str
     locals: bool
     name: str
-    network: str
+    network: str | None
     no_history: bool
     no_isolation: bool
     pid1: bool
@@ -98,7 +98,8 @@ class Request:
 
     def __init__(self, values: dict[str, object], command: tuple[str, ...]) -> None:
         for option in OPTIONS:
-            setattr(self, option.attribute, values.get(option.attribute, option.default))
+            value = values.get(option.attribute)
+            setattr(self, option.attribute, option.default if value is None else value)
         self.command = command
 
 
@@ -151,8 +152,8 @@ OPTIONS = (
         ("--network",),
         "network",
         "choice",
-        "private",
-        "Of its own, with loopback only, or the host's.",
+        None,  # private, unless --no-isolation leaves it no choice
+        "Of its own, with loopback only (the default), or the host's.",
         choices=("private", "host"),
     ),
     Option(
@@ -178,9 +179,9 @@ OPTIONS = (
         "What reports and the history call it; else the command.",
         metavar="NAME",
     ),
-    Option(("--json",), "json", "text", "", "Write all that is known as JSON.", metavar="FILE"),
-    Option(("--junit",), "junit", "text", "", "Write JUnit XML.", metavar="FILE"),
-    Option(("--html",), "html", "text", "", "Write one page, complete in itself.", metavar="FILE"),
+    Option(("--json",), "json", "file", "", "Write all that is known as JSON.", metavar="FILE"),
+    Option(("--junit",), "junit", "file", "", "Write JUnit XML.", metavar="FILE"),
+    Option(("--html",), "html", "file", "", "Write one page, complete in itself.", metavar="FILE"),
     Option(
         ("--locals",),
         "locals",
@@ -191,7 +192,7 @@ OPTIONS = (
     Option(
         ("--history",),
         "history",
-        "text",
+        "file",
         "",
         "Where the history is kept (default: mungos/lab.sqlite in $XDG_STATE_HOME or ~/.local/state).",
         metavar="FILE",
@@ -268,4 +269,6 @@ def _value(option: Option, text: str) -> object:
         return None
     if option.kind == "choice":
         return text if text in option.choices else None
+    if option.kind == "file" and text in {"", "-"}:  # "-" is no file to us, and an empty one a mistake
+        return None
     return text

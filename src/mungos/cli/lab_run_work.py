@@ -112,6 +112,8 @@ def _refuse_contradictions(request: Request) -> None:
         raise Unusable("--quiet and --timestamps contradict each other")
     if request.pid1 and request.no_isolation:
         raise Unusable("--pid1 needs a namespace of its own, which --no-isolation forbids")
+    if request.network == "private" and request.no_isolation:
+        raise Unusable("--network private needs a namespace of its own, which --no-isolation forbids")
 
 
 def _history_place(asked: str) -> str:
@@ -170,7 +172,7 @@ def _order(request: Request, processor: str) -> Order:
         pid1=request.pid1,
         terminal=request.terminal,
         isolated=not request.no_isolation,
-        network=request.network,
+        network=request.network or "private",
         grace=request.grace,
         retries=request.retries,
         processor=processor,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Literal, TypeVar, cast
 
 import click
 
 from mungos.cli.engine_choice import engine_option, provider_option
 from mungos.cli.key_log import KeyLog
-from mungos.cli.parameter_types import ParamType
+from mungos.cli.parameter_types import OUTPUT_FILE, ParamType
 from mungos.cli.statuses import NotStarted
 from mungos.errors import Misuse
 from mungos.printable import printable
@@ -33,6 +34,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 Option = Callable[[Command], Command]
 
 _MAX_ALPN = 255  # bytes, RFC 7301 section 3.1
+_HEX = re.compile(r"[0-9A-Fa-f]+")
 _NOT_SET_UP = "TLS can't be set up: "
 
 
@@ -89,18 +91,24 @@ class _Psk(ParamType[ExternalPsk]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> ExternalPsk:
         if isinstance(value, ExternalPsk):
             return value
-        text = str(value).removesuffix(":sha256")
-        rest = text.removesuffix(":sha384")
-        identity, colon, digits = rest.rpartition(":")
-        try:
-            key = bytes.fromhex(digits)
-        except ValueError:
-            key = b""
         # What is wrong with it is told without it: messages are kept where secrets are not.
-        if not colon or not key:
-            self.fail("a pre-shared key is given as IDENTITY:HEX", param, ctx)
+        identity, colon, digits = str(value).rpartition(":")
+        hash_name: Literal["sha256", "sha384"] = "sha256"
+        if ":" in identity and not _HEX.fullmatch(digits) and _HEX.fullmatch(identity.rpartition(":")[2]):
+            if digits not in {"sha256", "sha384"}:
+                self.fail("the hash behind a pre-shared key is :sha256 or :sha384", param, ctx)
+            hash_name = "sha384" if digits == "sha384" else "sha256"
+            identity, colon, digits = identity.rpartition(":")
+        if not colon:
+            self.fail("a pre-shared key is given as IDENTITY:HEX: there is no colon", param, ctx)
+        if not digits:
+            self.fail("a pre-shared key is given as IDENTITY:HEX: there is no key behind it", param, ctx)
+        if not _HEX.fullmatch(digits):
+            self.fail("the key in IDENTITY:HEX is hexadecimal: 0 to 9 and a to f", param, ctx)
+        if len(digits) % 2:
+            self.fail(f"the key in IDENTITY:HEX has two digits for each byte, not {len(digits)}", param, ctx)
         try:
-            return ExternalPsk(identity.encode(), key, "sha256" if rest == text else "sha384")
+            return ExternalPsk(identity.encode(), bytes.fromhex(digits), hash_name)
         except Misuse as error:
             self.fail(str(error), param, ctx)
 
@@ -142,7 +150,7 @@ HANDSHAKE_OPTIONS: tuple[Option[Any], ...] = (
     click.option(
         "--tls-keylog",
         "keylog",
-        type=click.Path(path_type=Path, dir_okay=False),
+        type=OUTPUT_FILE,
         metavar="FILE",
         help="Append the keys of each session to FILE (RFC 9850), for Wireshark. Who reads them reads all.",
     ),
@@ -190,6 +198,11 @@ def set_up_failure(engine: str, error: Misuse, otherwise: str = _NOT_SET_UP) -> 
     """
     if engine == "openssl" and str(error).startswith("the engine openssl "):
         return NotStarted(f"{_NOT_SET_UP}{error}; the built-in one can: --tls-engine builtin")
+    if "private_keys=True" in str(error):  # said for programs
+        return NotStarted(
+            f"{otherwise}--tls-provider pure loads no private key: pure-with-private-keys does, and is not "
+            "constant in time: who can measure how long it takes learns about the key"
+        )
     return NotStarted(f"{otherwise}{error}")
 
 

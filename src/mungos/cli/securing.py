@@ -16,6 +16,7 @@ from mungos.cli.development_certificate import DevelopmentCertificate, make_deve
 from mungos.cli.engine_choice import checked_engine
 from mungos.cli.explaining import day_text
 from mungos.cli.negotiating import HANDSHAKE_OPTIONS, bundled, handshake, read_credential, set_up_failure
+from mungos.cli.parameter_types import OUTPUT_FILE
 from mungos.cli.statuses import NotStarted
 from mungos.errors import Misuse, ProtocolError
 from mungos.own_files import write_whole
@@ -77,7 +78,7 @@ def server_tls_options(command: Command) -> Command:
         ),
         click.option(
             "--save-cert",
-            type=click.Path(path_type=Path),
+            type=OUTPUT_FILE,
             metavar="FILE",
             help="Write the certificate used (of several, the first) to FILE, for the --tls-ca of clients.",
         ),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import time
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +14,7 @@ import click
 from mungos import Closed, Connection, Manager, Writable
 from mungos.cli.securing import Secured, ServerTLS, secured
 from mungos.cli.serving import addresses, listening, say, serve_until_signalled, server_options
-from mungos.cli.statuses import STATUSES
+from mungos.cli.statuses import STATUSES, NotStarted
 from mungos.core import Limits
 from mungos.errors import Broken
 from mungos.http import SERVER_LIMITS, FileServer, Request
@@ -118,7 +120,13 @@ def serve(
     SIGTERM or ^C lets what is under way complete, within --close-within; a second one cuts it short. SIGHUP
     reads certificates and keys again, for new connections.
     """
-    if not directory.is_dir():
+    try:
+        is_there = stat.S_ISDIR(os.stat(directory).st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        is_there = False
+    except OSError as error:
+        raise NotStarted(f"can't read {directory}: {error.strerror}") from None
+    if not is_there:
         raise click.UsageError(f"{printable(str(directory))} is no directory")
     files = FileServer(directory, hidden=hidden, cache_control=cache_control)
     urls = addresses(listen or ("http://127.0.0.1:8000",), ("http", "https", "unix"))

@@ -50,8 +50,16 @@ def server_options(command: Command) -> Command:
             metavar="SECONDS",
             help="How long connections may drain at the end.",
         ),
-        click.option("-q", "--quiet", is_flag=True, help="Nothing on standard error but errors."),
-        click.option("-v", "--verbose", count=True, help="Log each connection (-vv: each step of each)."),
+        click.option(
+            "-q", "--quiet", is_flag=True, callback=_one_of_two, help="Nothing on standard error but errors."
+        ),
+        click.option(
+            "-v",
+            "--verbose",
+            count=True,
+            callback=_one_of_two,
+            help="Log each connection (-vv: each step of each).",
+        ),
     ]
     command = server_tls_options(command)
     for option in reversed(options):
@@ -59,12 +67,23 @@ def server_options(command: Command) -> Command:
     return command
 
 
+Given = TypeVar("Given", bound=int)
+
+
+def _one_of_two(context: click.Context, parameter: click.Parameter, value: Given) -> Given:
+    """--quiet and --verbose: whichever is read second meets the other."""
+    other = "verbose" if parameter.name == "quiet" else "quiet"
+    if value and context.params.get(other):
+        raise click.UsageError("--quiet and --verbose contradict each other: leave one out")
+    return value
+
+
 def addresses(texts: tuple[str, ...], schemes: tuple[str, ...]) -> list[URL]:
     """The URLs to listen at. Raises UsageError for one that is none, or of another scheme."""
     found = []
     for text in texts:
         try:
-            url = parse(text, for_listening=True)
+            url = parse(text, for_listening=True, schemes=schemes)
         except Misuse as error:
             raise click.UsageError(str(error)) from None
         if url.scheme not in schemes:

@@ -113,7 +113,7 @@ def target(text: str, schemes: tuple[str, ...], instead: str) -> URL:
     Raises UsageError for what is no URL, or of another scheme.
     """
     try:
-        url = parse(text)
+        url = parse(text, schemes=schemes)
     except Misuse as error:
         raise click.UsageError(str(error)) from None
     if url.scheme not in schemes:

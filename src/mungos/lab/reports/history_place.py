@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Mapping
 
 from mungos.own_files import place_of
@@ -59,6 +60,8 @@ def check_history(path: str) -> bool:
     except OSError as error:
         raise Unwritable(f"the history {path} can't be written: {error.strerror}") from None
     try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise Unwritable(f"the history {path} can't be written: it is no file")
         header = os.read(descriptor, _HEADER)
     except OSError as error:
         raise Unwritable(f"the history {path} can't be read: {error.strerror}") from None
