@@ -599,5 +599,5 @@ def test_attempts_beside_others_take_no_more_descriptors_than_are_left(world: Wo
         census = manager.ledger.census()
         assert (census["lookup"], census["descriptor"]) == (0, 20 + 5)
         world.run(lambda: len(notes.of("Opened")) == 20, 20.0)
-        assert manager.attempts_beside == 0
+        assert manager.descriptors.beside == 0
         holds(manager, 20)

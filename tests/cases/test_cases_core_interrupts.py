@@ -112,7 +112,7 @@ def served(peer: RawPeer) -> int:
 def test_a_lookup_whose_deadline_was_interrupted_still_ends(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mungos.core.resolving import Resolving
+    from mungos.core.resolving import Asking
     from mungos.dns import Hosts, ResolverConfig, ServerAddress
 
     silent = world.manager().listen("udp://127.0.0.1:0", Notes())
@@ -120,7 +120,7 @@ def test_a_lookup_whose_deadline_was_interrupted_still_ends(
     notes = Notes()
     manager = world.manager(Limits(resolve_within=0.5), (config, Hosts()))
     manager.connect("tcp://slow.example:9", notes)
-    monkeypatch.setattr(Resolving, "on_timer", interrupted(Resolving.on_timer, 1))
+    monkeypatch.setattr(Asking, "on_timer", interrupted(Asking.on_timer, 1))
     with pytest.raises(KeyboardInterrupt):
         world.sleep(2.0)
     world.run(lambda: notes.closed)

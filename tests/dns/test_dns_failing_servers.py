@@ -9,6 +9,8 @@ import pytest
 from mungos.dns import (
     Cache,
     Failed,
+    Hosts,
+    Lookup,
     Message,
     NameNotFound,
     Rcode,
@@ -16,6 +18,7 @@ from mungos.dns import (
     RecordType,
     Resolved,
     ResolverConfig,
+    SendDatagram,
     ServerFailed,
     Target,
     address_record,
@@ -27,6 +30,7 @@ from mungos.dns import (
 )
 from mungos.dns.cache import MAX_KNOWN_SERVERS, Level
 from mungos.dns.config import ServerAddress
+from mungos.errors import TimedOut
 from tests.dns.dns_servers import BOTH, ONE, TWO, Net, Server, bare, says, silent, zone
 
 PAIR = ResolverConfig(servers=(ONE, TWO))
@@ -202,6 +206,30 @@ def test_the_last_turn_is_divided_and_not_prolonged() -> None:
     assert isinstance(end, Failed)
     assert net.asked == [("one", "udp", "edns"), ("one", "udp", "plain"), ("one", "tcp", "plain")]
     assert net.now == 102.0
+
+
+def test_who_is_silent_and_refuses_tcp_is_asked_by_datagram_to_the_end() -> None:
+    machine = Lookup(
+        "example.com",
+        config=ResolverConfig(servers=(ONE,)),
+        hosts=Hosts(),
+        families=("A",),
+        random=bytes,
+        now=100.0,
+        within=4.0,
+    )
+    for now in (102.0, 103.0):
+        assert machine.deadline == now
+        machine.expire(now)
+    asked = [type(event) for event in iter(machine.next_event, None)]
+    machine.exchange_failed(3, "refused", 103.0)
+    asked += [type(event) for event in iter(machine.next_event, None)]
+    assert asked[-1] is SendDatagram
+    assert machine.deadline == 104.0
+    machine.expire(104.0)
+    *_, end = iter(machine.next_event, None)
+    assert isinstance(end, Failed)
+    assert isinstance(end.error, TimedOut)
 
 
 def test_what_is_known_of_a_server_is_forgotten_after_a_while() -> None:

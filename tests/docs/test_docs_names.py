@@ -40,7 +40,7 @@ def test_docs_names_limits_are_those_of_the_code() -> None:
     rows = re.findall(
         r"^\| [^|]+ \| `(Limits|ResolverConfig)\.(\w+)`[^|]* \| ([^|]+) \|$", PAGE, re.MULTILINE
     )
-    assert len(rows) == 13
+    assert len(rows) == 14
     defaults: dict[str, Limits | ResolverConfig] = {"Limits": Limits(), "ResolverConfig": ResolverConfig()}
     for where, name, told in rows:
         value = getattr(defaults[where], name)

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src" / "mungos"
 MOST_LINES = 600
 LONGER: dict[str, int] = {
-    "core/manager.py": 859,
+    "core/manager.py": 846,
     "http/client_session.py": 718,
     "http/server_session.py": 924,
     "websocket/session.py": 751,

@@ -22,9 +22,9 @@ class Limits:
         max_connections: connections open at once in a whole manager, adopted ones and sockets for
             datagrams among them. At it: listeners pause; `connect`, `adopt` and `listen` for udp raise
             Misuse.
-        reserved_descriptors: descriptors that a whole manager leaves to files, lookups and the rest of the
-            program. At it: it has as many connections as it may have, at RLIMIT_NOFILE less so many, or less
-            a quarter where that is fewer; then as at `max_connections`.
+        reserved_descriptors: descriptors that a whole manager leaves to files and the rest of the program. At
+            it: it has as many connections, attempts and lookups as it may have, at RLIMIT_NOFILE less so
+            many, or less a quarter where that is fewer; then as at `max_connections`.
         held_per_manager: bytes that all connections of a whole manager hold together, received and not handed
             out, of messages under way, or unsent (and 256 for each datagram); those that hold less than 16
             KiB are not counted. At it: the one that holds most is aborted.
@@ -53,10 +53,13 @@ class Limits:
         attempt_delay: seconds for one address to answer alone (RFC 8305 section 5), 0.01 at the least; fewer
             where the time would not do for all. At it: the next one is tried beside those that have not
             answered.
+        max_lookups: lookups of a whole manager under way at once, those of one name counted once; an eighth
+            of RLIMIT_NOFILE less the reserve where that is fewer, and one where no descriptor is left. At it:
+            the others wait in their order, within their own `resolve_within`.
         max_attempts: addresses of one connection that are tried at once; one where all attempts beside the
-            first of each connection have taken what `max_connections` leaves of the descriptors, and half of
-            the reserve. At it: the oldest attempt makes room when the next one is due, after 2 seconds at the
-            least if there is the time for all.
+            first of each connection have taken what `max_connections` leaves of the descriptors, and half as
+            many as are reserved, or where none is left. At it: the oldest attempt makes room when the next
+            one is due, after 2 seconds at the least if there is the time for all.
         close_within: seconds that `close()` drains. At it: it becomes `abort()`: `timed out` while closing.
         linger: seconds to wait for the peer's end once all of ours is sent. At it: `timed out` while closing,
             or `clean` when it has taken its leave over TLS.
@@ -90,6 +93,7 @@ class Limits:
     send_high: int = 256 * 1024
     send_hard: int = 16 * 1024 * 1024
     datagrams_queued: int = 16_384
+    max_lookups: int = 64
     resolve_within: float = 5.0
     connect_within: float = 10.0
     attempt_delay: float = 0.25

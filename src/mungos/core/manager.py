@@ -19,6 +19,7 @@ from mungos.addresses import AccessList, literal
 from mungos.core.closing import CloseReport, Closing
 from mungos.core.connection import Connection, Handler
 from mungos.core.datagrams import DatagramConnection
+from mungos.core.descriptors import Descriptors
 from mungos.core.holdings import Holdings
 from mungos.core.host import Host
 from mungos.core.ledger import Ledger, Origin, calling_place
@@ -101,7 +102,7 @@ class Manager:
         scheduler: what there is to do, and for how long it may be done.
         holdings: how many bytes all connections hold.
         names: what all lookups have in common.
-        attempts_beside: addresses that are being tried, beside the first of each connection.
+        descriptors: how many of them are taken, and for what.
         connections, listeners: by number.
     """
 
@@ -124,13 +125,12 @@ class Manager:
         self.buffer = bytearray(READ_SIZE)
         self.view = memoryview(self.buffer)
         self.origin = calling_place()
-        self.names = Names(resolver)
+        self.names = Names(self, resolver)
         self._host = host
         self._owner = threading.get_ident()
         self.scheduler = Scheduler(self, self.limits.turn_within)
         self.holdings = Holdings(self.limits.held_per_manager)
-        self.attempts_beside = 0
-        self._most_connections = self._descriptors_allow()
+        self.descriptors = Descriptors(self)
         self._user_timers: dict[int, Timer] = {}
         self._next_id = 0
         self._in_turn = False
@@ -209,7 +209,7 @@ class Manager:
                 raise
             endpoint = self.wire.listen(Address("0.0.0.0", address.port, 4), backlog or limits.backlog, False)
         self._next_id += 1
-        self._most_connections = self._descriptors_allow()
+        self.descriptors.look()
         listener = Listener(
             self,
             self._next_id,
@@ -394,29 +394,14 @@ class Manager:
     @property
     def is_full(self) -> bool:
         """Whether `Limits.max_connections` are open, or as many as there are descriptors for."""
-        return len(self.connections) >= self._most_connections
+        return self.descriptors.full
 
     def _check_room(self) -> None:
         if self.is_full:
             raise Misuse(
-                f"{len(self.connections)} connections are open, the limit is {self._most_connections}"
+                f"{len(self.connections)} connections are open, the limit is"
+                f" {self.descriptors.most_connections}, less what attempts and lookups take"
             )
-
-    def _descriptors_allow(self) -> int:
-        limits, allowed = self.limits, self.wire.descriptor_limit()
-        if allowed is None:
-            return limits.max_connections
-        reserved = min(limits.reserved_descriptors, allowed // 4)
-        return min(limits.max_connections, allowed - reserved)
-
-    @property
-    def may_try_beside(self) -> bool:
-        """Whether there is a descriptor for an attempt beside another one's of the same connection."""
-        allowed = self.wire.descriptor_limit()
-        if allowed is None:
-            return True
-        reserved = min(self.limits.reserved_descriptors, allowed // 4)
-        return self.attempts_beside < allowed - reserved - self._most_connections + reserved // 2
 
     # Calls for later.
 
@@ -744,9 +729,7 @@ class Manager:
         self.scheduler.ended.append(connection)
         if self._closing is not None and connection.reason is not None:
             self._closing.ended(connection.id, connection.remote, connection.reason)
-        if len(self.connections) == self._most_connections - 1:
-            for listener in self.listeners.values():
-                listener.look_again()
+        self.descriptors.freed()
         if not self._in_turn:
             self._tell_host()
 
@@ -763,6 +746,10 @@ class Manager:
         """The present, read anew from the clock: deadlines start here, however long the turn has taken."""
         self.now = now = self.wire.now()
         return now
+
+    def resolver(self) -> tuple[ResolverConfig, Hosts]:
+        """How names are looked up."""
+        return self.names.configuration(self.now)
 
     @property
     def cache(self) -> Cache:

@@ -197,7 +197,7 @@ class Opening:
                 continue
             self._attempts[attempt] = None
             if len(self._attempts) > 1:
-                manager.attempts_beside += 1
+                manager.descriptors.beside += 1
             connection.local, connection.remote = endpoint.local, endpoint.remote
             self._started = manager.now
             break
@@ -285,10 +285,10 @@ class Opening:
     def _leave(self, attempt: Attempt) -> None:
         del self._attempts[attempt]
         if self._attempts:
-            self._connection.manager.attempts_beside -= 1
+            self._connection.manager.descriptors.attempt_ended()
 
     def _most_attempts(self) -> int:
-        return self._limits.max_attempts if self._connection.manager.may_try_beside else 1
+        return self._limits.max_attempts if self._connection.manager.descriptors.for_attempt else 1
 
     def cancel(self) -> None:
         """No more attempts, and no more addresses: the connection has its transport, or ends."""

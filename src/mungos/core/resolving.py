@@ -10,21 +10,39 @@ from mungos.core.ledger import Origin
 from mungos.core.timers import NEVER
 from mungos.dns import CloseExchange, Found, Lookup, NameNotFound, OpenStream, Resolved, SendDatagram
 from mungos.dns import Failed as LookupFailed
-from mungos.errors import MungosError
+from mungos.errors import MungosError, TimedOut
 from mungos.wires.contract import READABLE, WRITABLE, Address, DatagramEndpoint, StreamEndpoint
 
 if TYPE_CHECKING:
     from mungos.core.manager import Manager
 
-__all__ = ["Resolving"]
+__all__ = ["Asking", "Resolving"]
 
 Done = Callable[[tuple[str, ...], MungosError | None], None]
 Some = Callable[[tuple[str, ...]], None]
 
+_LEAST = 1e-3
+"""Seconds, for a lookup whose turn comes when its time is over: it ends as one that timed out."""
+
 
 class Resolving:
-    """One lookup. `done` is called once, with addresses or an error; before it perhaps `found`, with those
-    that are known while others are still to come. Neither is called after `cancel`."""
+    """Somebody's wish for a name's addresses. `done` is called once, with addresses or an error; before it
+    perhaps `found`, with those that are known while others are still to come. Neither is called after
+    `cancel`."""
+
+    __slots__ = (
+        "_asking",
+        "_done",
+        "_entry",
+        "_found",
+        "_host",
+        "began",
+        "manager",
+        "origin",
+        "timer_at",
+        "until",
+        "within",
+    )
 
     def __init__(
         self,
@@ -37,48 +55,156 @@ class Resolving:
     ) -> None:
         self.manager = manager
         self.origin = origin
+        self.began = manager.now
+        self.within = within
+        self.until = manager.now + within
         self._host = host
-        self._within = within
         self._done = done
         self._found = found
-        self._lookup: Lookup | None = None
+        self._asking: Asking | None = None
         self._entry = manager.ledger.enter("lookup", host, origin, manager.now)
+        self.timer_at = NEVER
+
+    def begin(self) -> None:
+        """Ask, or wait with those who have asked."""
+        table, key = self.manager.names.asking, self._host.lower()
+        asking = self._asking = table.get(key)
+        if asking is not None:
+            asking.join(self)
+        else:
+            asking = self._asking = table[key] = Asking(self.manager, key, self._host, self)
+            asking.begin()
+        if self._asking is not None and self._asking.ends != self.until:
+            self.manager.schedule(self, self.until)
+
+    def on_timer(self, now: float) -> None:
+        """The own deadline, where it is not the lookup's."""
+        if self._asking is not None:
+            self._asking.fetch()
+        asking = self._asking
+        if asking is None or asking.ends == self.until:
+            return
+        if now < self.until:
+            self.manager.schedule(self, self.until)
+            return
+        asking.leave(self)
+        self._end(asking.addresses, None if asking.addresses else self._timed_out())
+
+    def cancel(self) -> None:
+        """Nobody wants the answer any more: what was opened for it alone is released now."""
+        if self._asking is not None:
+            asking, self._asking = self._asking, None
+            asking.leave(self)
+        self._release()
+
+    def found(self, addresses: tuple[str, ...]) -> None:
+        """For the lookup."""
+        if self._found is not None:
+            self._found(addresses)
+
+    def ended(self, addresses: tuple[str, ...], error: MungosError | None) -> None:
+        """For the lookup."""
+        if isinstance(error, TimedOut) and error.limit != self.within:
+            if self.manager.now < self.until:
+                self.begin()  # it had begun for somebody with less time
+                return
+            error = self._timed_out()
+        self._end(addresses, error)
+
+    def _timed_out(self) -> TimedOut:
+        return TimedOut(
+            "resolving",
+            f"timed out while resolving {self._host!r} (limit {self.within:g} s): no usable answer in time",
+            limit=self.within,
+        )
+
+    def _end(self, addresses: tuple[str, ...], error: MungosError | None) -> None:
+        self._asking = None
+        self._release()
+        self._done(addresses, error)
+
+    def _release(self) -> None:
+        self.timer_at = NEVER
+        if self._entry:
+            self.manager.ledger.strike(self._entry)
+            self._entry = 0
+
+
+class Asking:
+    """One lookup, for all who want the same name at the same time: one question under way, one answer (a
+    question that stands many times is answered by a guess so much sooner: RFC 5452 section 5).
+
+    Attributes:
+        addresses: what is known so far.
+        ends: its deadline; NEVER while it waits for its turn.
+    """
+
+    def __init__(self, manager: Manager, key: str, host: str, first: Resolving) -> None:
+        self.manager = manager
+        self.origin = first.origin
+        self.addresses: tuple[str, ...] = ()
+        self.ends = NEVER
+        self._key = key
+        self._host = host
+        self._wanted: dict[Resolving, None] = {first: None}
+        self._lookup: Lookup | None = None
+        self._entered = False
         self._exchanges: dict[int, _DatagramExchange | _StreamExchange] = {}
         self.timer_at = NEVER
 
     def begin(self) -> None:
-        """Ask."""
+        """Ask, if the others leave something to ask with."""
         manager = self.manager
-        config, hosts = manager.names.configuration(manager.now)
+        config, hosts = manager.resolver()
+        longest = max(self._wanted, key=lambda one: one.until)
+        left = longest.within if longest.began == manager.now else longest.until - manager.now
         try:
-            self._lookup = Lookup(
+            lookup = Lookup(
                 self._host,
                 config=config,
                 hosts=hosts,
                 cache=manager.names.cache(manager.now),
                 random=manager.wire.random,
                 now=manager.now,
-                within=self._within,
+                within=max(left, _LEAST),
             )
         except MungosError as error:
             self._end((), NameNotFound(self._host, str(error), exists=False))
             return
+        if not lookup.finished:
+            if not manager.names.enter(self):
+                return
+            self._entered = True
+        self._lookup = lookup
+        self.ends = longest.until
         self._act()
+
+    def join(self, resolving: Resolving) -> None:
+        """Somebody else wants it."""
+        self._wanted[resolving] = None
+        if self.addresses:
+            resolving.found(self.addresses)
+
+    def leave(self, resolving: Resolving) -> None:
+        """Somebody does not want it any more; with the last one it is over."""
+        self._wanted.pop(resolving, None)
+        if not self._wanted:
+            if self._lookup is not None:
+                self._lookup.cancel()
+            self.manager.names.forget(self)
+            self._release()
+
+    def fetch(self) -> None:
+        """What has come counts as of now."""
+        for exchange in list(self._exchanges.values()):
+            self.manager.scheduler.fetch(exchange.fd)
 
     def on_timer(self, now: float) -> None:
         """The lookup's deadline."""
-        for exchange in list(self._exchanges.values()):
-            self.manager.scheduler.fetch(exchange.fd)
+        self.fetch()
         if self._lookup is not None:
             self._lookup.expire(now)
             self._act()
-
-    def cancel(self) -> None:
-        """Nobody wants the answer any more: every socket is released now."""
-        if self._lookup is not None:
-            self._lookup.cancel()
-            self._lookup = None
-        self._release()
 
     def datagram(self, exchange: int, data: bytes) -> None:
         """A datagram came."""
@@ -112,8 +238,8 @@ class Resolving:
                 if exchange is not None:
                     exchange.close()
             elif isinstance(event, Found):
-                if self._found is not None:
-                    self._found(event.addresses)
+                self.addresses = event.addresses
+                self._tell(lambda one: one.found(self.addresses))
             elif isinstance(event, Resolved):
                 self._end(event.addresses, None)
             elif isinstance(event, LookupFailed):
@@ -139,24 +265,40 @@ class Resolving:
                 self._lookup.exchange_failed(number, str(error.strerror or error), manager.now)
 
     def _end(self, addresses: tuple[str, ...], error: MungosError | None) -> None:
-        self._lookup = None
         self._release()
-        self._done(addresses, error)
+        self._tell(lambda one: one.ended(addresses, error))
+
+    def _tell(self, call: Callable[[Resolving], None]) -> None:
+        """All, whatever happens at one of them."""
+        failure: BaseException | None = None
+        for one in list(self._wanted):
+            if one not in self._wanted:
+                continue
+            try:
+                call(one)
+            except BaseException as error:  # noqa: BLE001 - raised again below
+                failure = failure or error
+        if failure is not None:
+            raise failure
 
     def _release(self) -> None:
+        self._lookup = None
         self.timer_at = NEVER
+        names = self.manager.names
+        if names.asking.get(self._key) is self:
+            del names.asking[self._key]
         for exchange in self._exchanges.values():
             exchange.close()
         self._exchanges.clear()
-        if self._entry:
-            self.manager.ledger.strike(self._entry)
-            self._entry = 0
+        if self._entered:
+            self._entered = False
+            names.leave()
 
 
 class _DatagramExchange:
     """One query over UDP, from a socket and a random port of its own."""
 
-    def __init__(self, resolving: Resolving, number: int, endpoint: DatagramEndpoint, payload: bytes) -> None:
+    def __init__(self, resolving: Asking, number: int, endpoint: DatagramEndpoint, payload: bytes) -> None:
         self._resolving = resolving
         self._number = number
         self._endpoint = endpoint
@@ -200,7 +342,7 @@ class _DatagramExchange:
 class _StreamExchange:
     """One query over TCP (RFC 7766)."""
 
-    def __init__(self, resolving: Resolving, number: int, endpoint: StreamEndpoint, payload: bytes) -> None:
+    def __init__(self, resolving: Asking, number: int, endpoint: StreamEndpoint, payload: bytes) -> None:
         self._resolving = resolving
         self._number = number
         self._endpoint = endpoint

@@ -44,6 +44,7 @@ class Exchange:
     level: Level
     deadline: float
     turn_ends: float
+    after_silence: bool = False
     begun: bool = False
     bad_answers: int = 0
     received: bytearray = field(default_factory=bytearray)

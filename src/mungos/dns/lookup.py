@@ -226,6 +226,12 @@ class Lookup:
         if exchange is not None:
             if exchange.level is Level.STREAM:
                 self._descend(exchange)
+                if exchange.after_silence and now < exchange.turn_ends:
+                    # Nor is it there over TCP: what is left of its turn goes to a datagram again.
+                    self._close(exchange)
+                    query, server, turn_ends = exchange.query, exchange.server, exchange.turn_ends
+                    self._begin(query, server, Level.PLAIN, now, stream=False, turn_ends=turn_ends)
+                    return
             self._fail(exchange, reason, now)
 
     def expire(self, now: float) -> None:
@@ -347,11 +353,11 @@ class Lookup:
         # and some drop what they can't read.
         left = self._config.attempts * len(self._servers) - query.tries + 1
         share = self._until if left == 1 else now + (self._until - now) / left
-        if turn_ends is None:
-            turn_ends = min(now + self._config.timeout, share)
+        whole = turn_ends is None
+        turn_ends = min(now + self._config.timeout, share) if turn_ends is None else turn_ends
         deadline = turn_ends
-        if not stream and left <= len(self._servers) and query.reasons.get(server) == _TIMED_OUT:
-            # Its last turn, and it has been silent in each: the second half of it is TCP's.
+        if whole and not stream and left <= len(self._servers) and query.reasons.get(server) == _TIMED_OUT:
+            # Its last turn, and it has been silent before: the second half of it is TCP's.
             deadline = (now + turn_ends) / 2
         self._exchanges[number] = Exchange(
             number, query, server, message_id, stream, level, deadline, turn_ends
@@ -475,6 +481,7 @@ class Lookup:
             self._close(exchange)
             query, server, turn_ends = exchange.query, exchange.server, exchange.turn_ends
             self._begin(query, server, Level.STREAM, now, stream=True, turn_ends=turn_ends)
+            self._exchanges[self.exchanges_begun].after_silence = True
         else:
             self._fail(exchange, _TIMED_OUT, now)
 
