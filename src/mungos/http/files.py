@@ -135,6 +135,7 @@ class FileServer:
         checking.flag("precompressed", precompressed)
         if "/" in index or "\0" in index or (index.startswith(".") and not hidden):
             raise checking.wrong("index", index, "the name of one file, which is not hidden")
+        checking.text("cache_control", cache_control, write='a str, or None: "max-age=60"', none=True)
         if cache_control is not None:
             encode_fields((("Cache-Control", cache_control),))
         self.root = os.path.realpath(root)
@@ -152,7 +153,7 @@ class FileServer:
             session: whose event it is; `session.stream` is used while a file is sent over several turns, and
                 whoever drops the session closes it.
             event: as `session.next_event` gave it.
-            wall_time: seconds since 1970.
+            wall_time: seconds since 1970: `connection.manager.wire.wall()`, of the session's connection.
         """
         if isinstance(event, Request):
             self._answer(session, event, wall_time)

@@ -18,6 +18,7 @@ __all__ = [
     "Address",
     "DatagramEndpoint",
     "ListeningEndpoint",
+    "Mover",
     "StreamEndpoint",
     "Wire",
 ]
@@ -61,6 +62,13 @@ class Address:
         return hash((self.host, self.port, self.family))
 
 
+class Mover(Contract):
+    """Fills a buffer, or empties it, and says by how much. Not `Callable`: type checkers differ about whether
+    an attribute of that type, of a class with slots, is a method."""
+
+    def __call__(self, buffer: Buffer, /) -> int: ...
+
+
 class StreamEndpoint(Contract):
     """One end of a byte stream, connected or still connecting."""
 
@@ -71,11 +79,11 @@ class StreamEndpoint(Contract):
     def connected(self) -> OSError | None:
         """After the first WRITABLE of a connecting endpoint: None if it is connected, else why not."""
 
-    recv_into: Callable[[Buffer], int]
+    recv_into: Mover
     """Bytes read; 0 at the peer's end. Raises BlockingIOError when there is nothing, OSError when broken.
     An attribute, so that the kernel's own method stands here without a frame in between."""
 
-    send: Callable[[Buffer], int]
+    send: Mover
     """Bytes taken of one buffer. Raises BlockingIOError when there is no room, OSError when broken."""
 
     def send_parts(self, parts: Sequence[Buffer]) -> int:
@@ -135,7 +143,7 @@ class Wire(Contract):
     def wall(self) -> float:
         """Civil time, seconds since 1970."""
 
-    def random(self, count: int) -> bytes:
+    def random(self, count: int, /) -> bytes:
         """Unpredictable bytes."""
 
     def connect(self, address: Address) -> StreamEndpoint:

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 from mungos.errors import Misuse
 from mungos.protocol import Buffer
-from mungos.wires.contract import Address
+from mungos.wires.contract import Address, Mover
 from mungos.wires.poller import make_poller
 
 __all__ = ["KernelWire"]
@@ -112,8 +112,8 @@ class KernelStream(_Holder):
     def __init__(self, wire: KernelWire, sock: socket.socket, remote: Address) -> None:
         super().__init__(wire, sock)
         self.remote = remote
-        self.recv_into: Callable[[Buffer], int] = sock.recv_into
-        self.send: Callable[[Buffer], int] = sock.send
+        self.recv_into: Mover = sock.recv_into
+        self.send: Mover = sock.send
 
     def connected(self) -> OSError | None:
         sock = self._held()

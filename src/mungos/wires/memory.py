@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from mungos.errors import Misuse
 from mungos.protocol import Buffer
 from mungos.wires.clock import ManualClock
-from mungos.wires.contract import BROKEN, READABLE, WRITABLE, Address
+from mungos.wires.contract import BROKEN, READABLE, WRITABLE, Address, Mover
 
 __all__ = ["MemoryNetwork", "MemoryStream", "MemoryWire"]
 
@@ -149,8 +149,8 @@ class MemoryStream(_Node):
         self._reset = False
         self._refused = False
         self._write_ended = False
-        self.recv_into: Callable[[Buffer], int] = self._recv_into
-        self.send: Callable[[Buffer], int] = self._send
+        self.recv_into: Mover = self._recv_into
+        self.send: Mover = self._send
 
     @staticmethod
     def join(one: MemoryStream, other: MemoryStream) -> None:
