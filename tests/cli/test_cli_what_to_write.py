@@ -155,6 +155,25 @@ def test_names_that_are_no_file_are_refused(
 
 
 @pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("get", "http://127.0.0.1:1/", "--tls-engine", "openssl"), "is plain text"),
+        (("ws", "ws://127.0.0.1:1/", "--tls-engine", "builtin"), "is plain text"),
+        (("serve", ".", "--listen", "http://127.0.0.1:0", "--tls-engine", "openssl"), "are of no use here"),
+        (("echo", "--listen", "tcp://127.0.0.1:0", "--tls-engine", "openssl"), "are of no use here"),
+        (("connect", "tcp://127.0.0.1:1", "--wait", "1"), "--wait is for udp, ws and wss"),
+        (("connect", "tls://127.0.0.1:1", "--wait", "1"), "--wait is for udp, ws and wss"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_options_of_no_use_are_refused(
+    arguments: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(list(arguments)) == 2
+    assert says in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("options", "says"),
     [
         (("--network", "private", "--no-isolation"), "--network private needs a namespace of its own"),

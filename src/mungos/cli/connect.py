@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import click
+from click.core import ParameterSource
 
 from mungos import (
     Closed,
@@ -86,6 +87,9 @@ def connect(
     place = target(url, _SCHEMES, "`mungos get` is for http, and tcp or tls for its bare bytes")
     if alpn and place.scheme != "tls":
         raise click.UsageError(f"--tls-alpn is for tls, not {place.scheme}")
+    given = click.get_current_context().get_parameter_source("wait")
+    if place.scheme in {"tcp", "tls", "unix"} and given is ParameterSource.COMMANDLINE:
+        raise click.UsageError(f"--wait is for udp, ws and wss: {place.scheme} waits for the peer's end")
     trusted = trust(place, tls, ("http/1.1",) if place.scheme == "wss" else alpn)
     if place.scheme in {"ws", "wss"}:
         return converse(place, trusted, Conversation(wait=wait), verbose=verbose, within=within)

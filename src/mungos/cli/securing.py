@@ -51,8 +51,10 @@ class ServerTLS:
 
     @property
     def given(self) -> bool:
-        """Whether any of them was, apart from the engine."""
-        return any(getattr(self, field.name) for field in fields(self) if field.name != "engine")
+        """Whether any of them was."""
+        return self.engine != "auto" or any(
+            getattr(self, field.name) for field in fields(self) if field.name != "engine"
+        )
 
 
 def server_tls_options(command: Command) -> Command:

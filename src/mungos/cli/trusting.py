@@ -54,9 +54,9 @@ class ClientTLS:
 
     @property
     def given(self) -> bool:
-        """Whether any of them was, apart from the engine."""
+        """Whether any of them was."""
         names = (field.name for field in fields(self) if field.name != "engine")
-        return any(getattr(self, name) for name in names)
+        return self.engine != "auto" or any(getattr(self, name) for name in names)
 
 
 def client_options(command: Command) -> Command:
