@@ -121,3 +121,14 @@ def test_datagrams_to_which_tls_was_asked_never_leave() -> None:
                 manager.connect(url, Notes(), **given)
         with pytest.raises(BlockingIOError):
             receiver.recv(1)
+
+
+def test_who_accepted_a_connection_is_told_to_write_a_servers_configuration(world: World) -> None:
+    notes = Notes()
+    manager = world.manager()
+    world.connect(str(manager.listen("tcp://127.0.0.1:0", notes).url))
+    world.run(lambda: bool(notes.of("Opened")))
+    with pytest.raises(
+        Misuse, match=r"^config is None: write ServerConfig\(\(credential,\)\), or ClientConfig"
+    ):
+        notes.connection.start_tls(None)  # type: ignore[arg-type]

@@ -164,7 +164,7 @@ class Connection(Stream):
         if self._secure is not None:
             raise Misuse(f"{self} can't start TLS: it is secured already")
         try:
-            judge_tls(config, server_name, name="config", none=False)
+            judge_tls(config, server_name, name="config", none=False, accepted=not self.is_client)
             checking.text("engine", engine, write='an engine\'s name: "auto"')
             if self.phase is not _OPEN or type(self.protocol) is not PlainProtocol or self.protocol.ended:
                 raise Misuse(

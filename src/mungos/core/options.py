@@ -100,10 +100,14 @@ def judge_tls(
     name: str = "tls",
     server: bool | None = None,
     none: bool = True,
+    accepted: bool = False,
 ) -> None:
     """The configuration of a server (True), a client (False) or either (None), None where that is taken, and
-    the name that a client verifies. Raises Misuse."""
+    the name that a client verifies; on an `accepted` connection it is most likely a server's. Raises
+    Misuse."""
     kinds, write = _ROLES[server]
+    if accepted:
+        write = "ServerConfig((credential,)), or ClientConfig(...) where the peer is TLS's server"
     checking.instance(name, tls, kinds, write=write, none=none)
     checking.text("server_name", server_name, write='the name in the certificate: "example.org"', none=True)
     if server_name is not None and isinstance(tls, ServerConfig):

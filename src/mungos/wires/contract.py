@@ -6,7 +6,8 @@ own). Endpoints are named by a number (`fd`): a descriptor in the kernel's case.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol as Contract
 
 from mungos.protocol import Buffer
@@ -21,6 +22,7 @@ __all__ = [
     "Mover",
     "StreamEndpoint",
     "Wire",
+    "about",
 ]
 
 # The values of epoll(7), so that the kernel's masks need no translation.
@@ -60,6 +62,17 @@ class Address:
 
     def __hash__(self) -> int:
         return hash((self.host, self.port, self.family))
+
+
+@contextmanager
+def about(address: Address) -> Iterator[None]:
+    """An OSError from inside names the address, as one about a file names the file."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(address)
+        raise
 
 
 class Mover(Contract):
@@ -150,10 +163,11 @@ class Wire(Contract):
         """Begin a stream; WRITABLE (or BROKEN) tells when to ask `connected()`. Raises OSError."""
 
     def listen(self, address: Address, backlog: int, dual_stack: bool) -> ListeningEndpoint:
-        """Raises OSError."""
+        """Raises OSError, with the address as its filename."""
 
     def datagrams(self, local: Address | None, remote: Address | None, dual_stack: bool) -> DatagramEndpoint:
-        """A datagram endpoint bound to `local` and/or connected to `remote`. Raises OSError."""
+        """A datagram endpoint bound to `local` and/or connected to `remote`. Raises OSError, with the
+        address as its filename."""
 
     def adopt(self, handle: object) -> StreamEndpoint:
         """Take over a connected stream (a `socket.socket` in the kernel's case). Raises Misuse."""

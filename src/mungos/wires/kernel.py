@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 from mungos.errors import Misuse
 from mungos.protocol import Buffer
-from mungos.wires.contract import Address, Mover
+from mungos.wires.contract import Address, Mover, about
 from mungos.wires.poller import make_poller
 
 __all__ = ["KernelWire"]
@@ -73,7 +73,10 @@ def _sockaddr(
     host, _, scope = address.host.partition("%")
     number = 0
     if scope:
-        number = int(scope) if scope.isdigit() else socket.if_nametoindex(scope)
+        try:
+            number = int(scope) if scope.isdigit() else socket.if_nametoindex(scope)
+        except OSError:
+            raise OSError(errno.ENODEV, f"there is no network interface {scope!r}") from None
     return socket.AF_INET6, (host, address.port, 0, number)
 
 
@@ -335,6 +338,10 @@ class KernelWire:
             raise
 
     def listen(self, address: Address, backlog: int, dual_stack: bool) -> KernelListener:
+        with about(address):
+            return self._listen(address, backlog, dual_stack)
+
+    def _listen(self, address: Address, backlog: int, dual_stack: bool) -> KernelListener:
         family, name = _sockaddr(address)
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -356,6 +363,12 @@ class KernelWire:
         target = local if local is not None else remote
         if target is None:
             raise Misuse("a datagram endpoint needs an address to bind or a peer to connect to")
+        with about(target):
+            return self._datagrams(target, local, remote, dual_stack)
+
+    def _datagrams(
+        self, target: Address, local: Address | None, remote: Address | None, dual_stack: bool
+    ) -> KernelDatagrams:
         family, name = _sockaddr(target)
         sock = socket.socket(family, socket.SOCK_DGRAM)
         try:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from mungos.errors import Misuse
 from mungos.protocol import Buffer
 from mungos.wires.clock import ManualClock
-from mungos.wires.contract import BROKEN, READABLE, WRITABLE, Address, Mover
+from mungos.wires.contract import BROKEN, READABLE, WRITABLE, Address, Mover, about
 
 __all__ = ["MemoryNetwork", "MemoryStream", "MemoryWire"]
 
@@ -426,8 +426,9 @@ class MemoryWire:
         port = address.port if address.port or address.family == 0 else self.network.new_port()
         local = Address(address.host, port, address.family)
         if local in self.network.listeners:
-            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-        listener = MemoryListener(self, local, backlog, dual_stack)
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), str(local))
+        with about(local):
+            listener = MemoryListener(self, local, backlog, dual_stack)
         self.network.listeners[local] = listener
         return listener
 
@@ -441,8 +442,9 @@ class MemoryWire:
             host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(where.host, where.host)
             where = Address(host, self.network.new_port(), where.family)
         if where in self.network.sockets:
-            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
-        endpoint = MemoryDatagrams(self, where, remote)
+            raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE), str(where))
+        with about(target):
+            endpoint = MemoryDatagrams(self, where, remote)
         self.network.sockets[where] = endpoint
         return endpoint
 
