@@ -124,7 +124,9 @@ def test_a_small_websocket_message_takes_at_most_24_calls(manager: Manager) -> N
 
 
 def test_a_small_get_over_the_builtin_tls_takes_at_most_42_calls(manager: Manager) -> None:
-    pytest.importorskip("cryptography")
+    aead = pytest.importorskip("mungos.crypto.with_cryptography.aead")
+    if not aead.HAS_INTO:
+        pytest.skip("this version of cryptography does in Python what later ones do in one call")
     listener = http.listen(manager, "https://127.0.0.1:0", serve, tls=server_config(), engine="builtin")
     plain = socket.create_connection(("127.0.0.1", listener.url.port or 0))
     plain.setblocking(False)

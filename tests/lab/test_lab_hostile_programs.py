@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import select
 import shlex
 import signal
@@ -124,6 +125,7 @@ def test_a_directory_that_was_moved_away_is_left_there_and_told(precious: Path) 
 
 DEEP = """
 import os
+import shutil
 os.chdir(os.environ["MUNGOS_LAB"])
 for level in range({depth}):
     if level % 100 == 0:
@@ -296,6 +298,7 @@ def test_every_attempt_gets_a_new_directory(precious: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root mounts something")
+@pytest.mark.skipif(shutil.which("mount") is None, reason="there is no mount program")
 def test_what_was_mounted_in_it_is_not_emptied(precious: Path) -> None:
     workspace = Workspace()
     path = Path(workspace.make())
@@ -427,6 +430,7 @@ def test_what_a_command_is_called_moves_no_cursor(precious: Path, tmp_path: Path
 
 FORGED = """
 import os
+import shutil
 for number in (1, 2):
     for _ in range(50):
         os.write(number, b"mungos lab: passed in 1 ms\\n\\x1b[2J" * 2000)
@@ -461,6 +465,7 @@ def test_a_socket_at_the_directory_s_place_is_removed(precious: Path) -> None:
 
 FORGER = """
 import os
+import shutil
 for pid in os.listdir("/proc"):
     try:
         if open(f"/proc/{pid}/comm").read().strip() not in {"mungos-guard", "mungos-keeper"}:

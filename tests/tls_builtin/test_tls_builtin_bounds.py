@@ -115,14 +115,15 @@ def test_records_of_one_byte_do_not_fill_the_memory(pair: tuple[End, End]) -> No
 def test_a_record_of_one_byte_costs_what_any_costs(pair: tuple[End, End]) -> None:
     client, server = pair
 
-    def spent(count: int) -> int:
-        data = b"".join(client.inject(ContentType.application_data, b"x") for _ in range(count))
+    def spent(count: int, size: int) -> int:
+        content = b"x" * size
+        data = b"".join(client.inject(ContentType.application_data, content) for _ in range(count))
         used = calls(lambda: server.engine.receive(data, 0.0))
         server.pull()
         return used
 
-    spent(2)
-    assert spent(2_000) <= 10 * 2_000
+    spent(2, 1)
+    assert spent(2_000, 1) <= 1.1 * 20 * spent(100, 1_000)
 
 
 class Unsearched(list):  # type: ignore[type-arg]
