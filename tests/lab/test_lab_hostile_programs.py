@@ -5,9 +5,9 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
 import select
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
