@@ -27,7 +27,8 @@ class Limits:
             many, or less a quarter where that is fewer; then as at `max_connections`.
         held_per_manager: bytes that all connections of a whole manager hold together, received and not handed
             out, of messages under way, or unsent (and 256 for each datagram); those that hold less than 16
-            KiB are not counted. At it: the one that holds most is aborted.
+            KiB are not counted. At it: the one is aborted whose bytes times seconds are most, seconds from
+            0.1 to 10 since it began or last gave up half.
         turn_within: seconds of a whole manager's turn, for all connections together. At it: the others wait
             for the next turn, and come first in it; deadlines and calls do not wait for them.
         backlog: connections, complete, that the kernel queues for a listener. At it: the kernel lets others

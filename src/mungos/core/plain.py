@@ -13,6 +13,10 @@ from mungos.protocol import Buffer
 
 __all__ = ["PlainProtocol"]
 
+_MANY = 64  # pieces to send, from which on small ones are put together: each takes memory, however small
+_SMALL = 1024  # bytes
+_JOINED = 64 * 1024  # bytes
+
 
 class PlainProtocol:
     """Received and Ended come out as they went in; what is sent is queued unchanged."""
@@ -24,6 +28,7 @@ class PlainProtocol:
         "_limits",
         "_queue",
         "_undelivered",
+        "_waiting",
         "deadline",
         "discarded",
         "ended",
@@ -43,6 +48,8 @@ class PlainProtocol:
         self._closed = False
         self._last = False
         self._undelivered = 0
+        # What comes while an event waits: as one, or a peer would choose how much memory a byte takes.
+        self._waiting = bytearray()
 
     def start(self, now: float) -> None:
         """Nothing to say first."""
@@ -59,11 +66,15 @@ class PlainProtocol:
             data = memoryview(data)[:room]
             size = room
         self._undelivered += size
-        self._events.append(Received(bytes(data)))
+        if self._events:
+            self._waiting += data
+        else:
+            self._events.append(Received(bytes(data)))
         return size
 
     def receive_eof(self, now: float, truncated: bool) -> None:
         if not self._closed:
+            self._put_together()
             self._events.append(Ended("truncated" if truncated else "clean"))
 
     def next_event(self) -> object | None:
@@ -73,11 +84,18 @@ class PlainProtocol:
                 self._last = True
             else:
                 self._undelivered -= len(event.data)  # type: ignore[union-attr]
+                if self._waiting:
+                    self._put_together()
             return event
         if self._last and not self._limits.half_open:
             # The handler has seen the peer's end and had its chance to answer.
             self.ended = True
         return None
+
+    def _put_together(self) -> None:
+        if self._waiting:
+            self._events.append(Received(bytes(self._waiting)))
+            self._waiting = bytearray()
 
     @property
     def pending(self) -> bool:
@@ -110,7 +128,13 @@ class PlainProtocol:
                 f"{waiting} bytes wait to be sent and {size} more would pass the hard limit of "
                 f"{self._limits.send_hard} bytes: wait for Writable when send returns False"
             )
-        self._queue += taken
+        queue = self._queue
+        if len(queue) < _MANY or size > _SMALL:
+            queue += taken
+        elif type(last := queue[-1]) is bytearray and len(last) < _JOINED:
+            last += b"".join(taken)
+        elif taken:
+            queue.append(bytearray(b"".join(taken)))
         self.unsent += size
         if self.wake is not None:
             self.wake()
@@ -145,13 +169,13 @@ class PlainProtocol:
     def close(self, now: float) -> None:
         self._closed = True
         self.ended = True
-        for event in self._events:
-            if isinstance(event, Received):
-                self.discarded += len(event.data)
+        self.discarded += self._undelivered
         self._events.clear()
+        self._waiting = bytearray()
         self._undelivered = 0
 
     def leftover(self) -> bytes:
+        self._put_together()
         data = b"".join(event.data for event in self._events if isinstance(event, Received))
         self._events.clear()
         self._undelivered = 0

@@ -92,7 +92,7 @@ class Securing:
         self._connection = connection
         self.held = b""
         self._next: tls.Event | None = None  # seen while data was put together
-        self._early: list[Buffer] = []  # 0-RTT data, until it is sure that they are no replay
+        self._early = bytearray()  # 0-RTT data, until it is sure that they are no replay
         self._early_allowed = tls_session.early
         self._eof = False
         self._told = False
@@ -116,7 +116,7 @@ class Securing:
             unread = self.engine.unread
         except Exception:  # noqa: BLE001 - asked for a log line or a report, also of one that has failed
             unread = 0
-        return len(self.held) + unread + sum(map(len, self._early))
+        return len(self.held) + unread + len(self._early)
 
     @property
     def deadline(self) -> float | None:
@@ -221,12 +221,12 @@ class Securing:
         elif isinstance(event, tls.EarlyData):
             # RFC 8446 section 8: anybody can send it again, but nobody else can finish the handshake. Once
             # that is done, it is no replay, and the application gets it as any other data.
-            self._early.append(event.data)
+            self._early += event.data
         elif isinstance(event, tls.Established):
             connection.secured(now)
-            early, self._early = self._early, []
+            early, self._early = self._early, bytearray()
             if early:
-                connection.receive_plaintext(b"".join(early), now)
+                connection.receive_plaintext(bytes(early), now)
         elif isinstance(event, tls.PeerClosed):
             self._peer_closed(now)
         elif isinstance(event, tls.Failed):
@@ -343,7 +343,7 @@ class Securing:
             manager.ledger.strike(self._entry)
             self._entry = 0
             self.held = b""
-            self._early = []
+            self._early = bytearray()
             self._out = []
             self.waiting_out = 0
             try:

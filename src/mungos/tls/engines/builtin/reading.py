@@ -46,7 +46,7 @@ __all__ = ["MAX_EVENTS", "MAX_HANDSHAKE_MESSAGE", "MAX_QUIET", "ReadingHalf"]
 MAX_HANDSHAKE_MESSAGE = 131_072
 """Bytes of one handshake message; a certificate chain is the only one that comes near."""
 
-MAX_EVENTS = 8_192
+MAX_EVENTS = 1_024
 """Events that wait to be handed out, at which no more records are opened: each takes memory, however little
 it brings."""
 
