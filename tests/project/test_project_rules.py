@@ -21,7 +21,7 @@ MOST_LINES = 600
 LONGER: dict[str, int] = {
     "core/manager.py": 846,
     "http/client_session.py": 718,
-    "http/server_session.py": 924,
+    "http/server_session.py": 921,
     "websocket/session.py": 751,
 }
 """Modules that are longer still, and how many lines each may have: as many as it has."""

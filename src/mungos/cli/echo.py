@@ -35,6 +35,7 @@ _ROOM = 1024 * 1024  # bytes unsent that a WebSocket may have before a message o
 _MAX_DATAGRAMS_UNSENT = 256 * 1024  # bytes
 _FIRST_CLIENT_PORT = 1024
 _ANSWERS = 1000  # datagrams a second to one peer
+_IN_A_ROW = 1000  # answers to one peer; after them it misses one
 _PEERS = 1024  # whose answers are counted
 
 
@@ -86,9 +87,10 @@ def echo(
 ) -> int:
     """Send back what comes.
 
-    tcp, tls and unix: the bytes, until the peer ends. udp: each datagram, up to 1,000 a second to a peer. ws
-    and wss: each message. http and https: any method on any target is answered with 200 and the request's
-    own body, while it is still coming; a WebSocket may be opened there, too.
+    tcp, tls and unix: the bytes, until the peer ends. udp: each datagram, up to 1,000 a second to a peer,
+    which misses one after 1,000. ws and wss: each message. http and https: any method on any target is
+    answered with 200 and the request's own body, while it is still coming; a WebSocket may be opened there,
+    too.
 
     Each address is printed as `listening at URL` once it takes connections. SIGTERM or ^C lets what is under
     way complete, within --close-within; a second one cuts it short. SIGHUP reads certificates and keys again,
@@ -150,7 +152,8 @@ class _Echo:
 
     def on_datagram(self, socket: DatagramConnection, event: object) -> None:
         """udp. Two echoes would play with one forged datagram for ever: so ports below 1024 get no answer,
-        and whoever is answered too often misses one, which ends such a game."""
+        nobody gets more than 1,000 a second, and after 1,000 in a row everybody misses one, which ends such a
+        game however long the way is."""
         if isinstance(event, Datagram) and event.peer.port >= _FIRST_CLIENT_PORT:
             # What UDP can't carry away is lost, as it may be anyway.
             if socket.unsent <= _MAX_DATAGRAMS_UNSENT and self._answers.allow(event.peer, socket.manager.now):
@@ -194,22 +197,35 @@ class _Echo:
 
 
 class _Answers:
-    """A token bucket for each peer of late."""
+    """For each peer of late a token bucket, and how many answers it had since it missed one.
+
+    Of a game with so many datagrams under way each miss ends one, and there are at most a thousand answers
+    between two misses.
+    """
 
     def __init__(self) -> None:
-        self._peers: dict[Address, tuple[float, float]] = {}
+        self._peers: dict[Address, tuple[float, float, int]] = {}
         self.refused = 0
 
     def allow(self, peer: Address, now: float) -> bool:
-        """Whether one more answer is within the peer's rate."""
-        left, when = self._peers.pop(peer, (float(_ANSWERS), now))
+        """Whether one more answer is within the peer's rate, and not the one that it misses."""
+        known = self._peers.pop(peer, None)
+        if known is not None:
+            left, when, row = known
+        else:
+            left, when, row = float(_ANSWERS), now, 0
+            if len(self._peers) >= _PEERS:
+                # Who was silent longest makes room, and leaves its row: games of very many peers end, too.
+                row = self._peers.pop(next(iter(self._peers)))[2]
         left = min(left + (now - when) * _ANSWERS, float(_ANSWERS))
-        allowed = left >= 1
-        if not allowed:
+        allowed = left >= 1 and row < _IN_A_ROW
+        if allowed:
+            left -= 1
+            row += 1
+        else:
             self.refused += 1
-        elif len(self._peers) >= _PEERS:
-            del self._peers[next(iter(self._peers))]  # who was silent longest
-        self._peers[peer] = (left - 1 if allowed else left, now)
+            row = 0
+        self._peers[peer] = (left, now, row)
         return allowed
 
 

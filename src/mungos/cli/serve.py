@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import stat
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -132,10 +134,21 @@ def serve(
     urls = addresses(listen or ("http://127.0.0.1:8000",), ("http", "https", "unix"))
     secure = secured(urls, tls, say)
     log: Log = _silent if quiet else _access_log
-    with Manager(limits=Limits(close_within=close_within)) as manager:
+    with Manager(limits=_limits(close_within)) as manager:
         for url in urls:
             listening(url, partial(_listen, manager, url, files, secure, log))
         return serve_until_signalled(manager, secure, close_within=close_within, quiet=quiet, verbose=verbose)
+
+
+def _limits(close_within: float) -> Limits:
+    """A third of the descriptors is for files that are held open (`Limits.reserved_descriptors`): connections
+    take no more than the others."""
+    limits = Limits(close_within=close_within)
+    allowed = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    if allowed == resource.RLIM_INFINITY:
+        return limits
+    spare = allowed - min(limits.reserved_descriptors, allowed // 4)
+    return replace(limits, max_connections=min(limits.max_connections, max(1, spare * 2 // 3)))
 
 
 def _listen(manager: Manager, url: URL, files: FileServer, secure: Secured, log: Log) -> None:

@@ -22,9 +22,10 @@ class Limits:
         max_connections: connections open at once in a whole manager, adopted ones and sockets for
             datagrams among them. At it: listeners pause; `connect`, `adopt` and `listen` for udp raise
             Misuse.
-        reserved_descriptors: descriptors that a whole manager leaves to files and the rest of the program. At
-            it: it has as many connections, attempts and lookups as it may have, at RLIMIT_NOFILE less so
-            many, or less a quarter where that is fewer; then as at `max_connections`.
+        reserved_descriptors: descriptors that a whole manager leaves to the rest of the program. At it: it
+            has as many connections, attempts, lookups and files held open by responses (those a third at
+            most, and half of the reserve is for them) as it may have, at RLIMIT_NOFILE less so many, or less
+            a quarter where that is fewer; then as at `max_connections`, and a file is answered with 503.
         held_per_manager: bytes that all connections of a whole manager hold together, received and not handed
             out, of messages under way, or unsent (and 256 for each datagram); those that hold less than 16
             KiB are not counted. At it: the one is aborted whose bytes times seconds are most, seconds from

@@ -25,7 +25,8 @@ from mungos.http.headers import FieldLines, Headers
 from mungos.http.heads import parse_head, parse_status_head
 from mungos.http.limits import CLIENT_LIMITS, SERVER_LIMITS, HTTPLimits
 from mungos.http.media_types import media_type
-from mungos.http.server_session import Closable, RequestSide, ResponseSide, ServerEvent, ServerSession
+from mungos.http.outgoing import Closable
+from mungos.http.server_session import RequestSide, ResponseSide, ServerEvent, ServerSession
 from mungos.http.targets import decode_path, path_components
 from mungos.protocol import Failed
 

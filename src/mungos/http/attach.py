@@ -15,6 +15,7 @@ from mungos.errors import Misuse
 from mungos.http.client_session import ClientSession
 from mungos.http.dates import format_date
 from mungos.http.limits import CLIENT_LIMITS, SERVER_LIMITS, HTTPLimits
+from mungos.http.outgoing import Closable
 from mungos.http.server_session import ServerSession
 from mungos.tls import ClientConfig, ServerConfig
 from mungos.url import URL, as_url
@@ -74,12 +75,33 @@ class ServerConnection(ServerSession):
         user: yours.
     """
 
-    __slots__ = ("connection", "user")
+    __slots__ = ("_held", "connection", "user")
 
     def __init__(self, connection: Connection, limits: HTTPLimits, date: Callable[[], bytes]) -> None:
+        self._held: Closable | None = None
         super().__init__(limits=limits, date=date)
         self.connection = connection
         self.user: object = None
+
+    @property
+    def stream(self) -> Closable | None:
+        """As `ServerSession.stream`; it counts as a descriptor of the manager's while it stands here."""
+        return self._held
+
+    @stream.setter
+    def stream(self, stream: Closable | None) -> None:
+        before, self._held = self._held, stream
+        if before is not stream:
+            descriptors = self.connection.manager.descriptors
+            if stream is not None:
+                descriptors.files += 1
+            if before is not None:
+                descriptors.file_ended()
+
+    @property
+    def room_for_stream(self) -> bool:
+        """Whether the manager may take a descriptor for a `stream`; see `Limits.reserved_descriptors`."""
+        return self.connection.manager.descriptors.for_file
 
 
 class ClientConnection(ClientSession):

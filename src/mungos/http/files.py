@@ -106,6 +106,12 @@ class FileServer:
     A symbolic link is followed where it stays below the root and leads to nothing hidden. Whoever may write
     below the root while requests are answered could exchange a directory between its check and its use: such
     a root needs its own server.
+
+    A file of more than 64 KiB stays open until its reader has taken it. On a `ServerConnection` it counts
+    among the manager's descriptors, and files are a third of them at most (`Limits.reserved_descriptors`); on
+    another session its `room_for_stream` decides. Where no more may be held the answer is 503, and the
+    connection is closed. So that connections which ask for nothing can't take them all, give the manager a
+    `Limits.max_connections` of two thirds of RLIMIT_NOFILE less the reserve, as `mungos serve` does.
     """
 
     def __init__(
@@ -196,7 +202,8 @@ class FileServer:
             if error.errno in _FORBIDDEN:
                 _refuse(session, 403)
             elif error.errno in _BUSY:
-                _refuse(session, 503)
+                # Without the connection there are more descriptors, too.
+                _refuse(session, 503, ("Connection", "close"))
             else:  # not there, not a directory, too long a name, too many links, ...
                 _refuse(session, 404)
 
@@ -313,6 +320,8 @@ def _send_open(
         session.end_response()
     elif file.left <= _PIECE:
         session.respond(status, file.read_all(), headers)
+    elif not session.room_for_stream:
+        raise OSError(errno.EMFILE, "too many files are held open")
     else:
         session.start_response(status, headers, file.left)
         session.stream = file

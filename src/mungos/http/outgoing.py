@@ -1,12 +1,20 @@
-"""The bytes that a session has queued and its connection has not taken."""
+"""The bytes that a session has queued and its connection has not taken, and where more of them come from."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol as Contract
 
 from mungos.protocol import Buffer
 
-__all__ = ["Outgoing"]
+__all__ = ["Closable", "Outgoing"]
+
+
+class Closable(Contract):
+    """What a session's `stream` can do."""
+
+    def close(self) -> None:
+        """Give back what it holds; idempotent."""
 
 
 class Outgoing:

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum, IntEnum
 from typing import Final, NoReturn
-from typing import Protocol as Contract
 
 from mungos.checking import as_bytes, count, function, instance, text, wrong
 from mungos.errors import Closed, Misuse, ProtocolError, TimedOut
@@ -30,13 +29,13 @@ from mungos.http.headers import NO_FIELDS, FieldLines, encode_fields, list_of_to
 from mungos.http.heads import parse_head, read_fields, scan_head
 from mungos.http.inspection import Inspection
 from mungos.http.limits import SERVER_LIMITS, HTTPLimits
-from mungos.http.outgoing import Outgoing
+from mungos.http.outgoing import Closable, Outgoing
 from mungos.http.pacing import Pace
 from mungos.http.statuses import BODILESS, reason_of, status_line
 from mungos.printable import quoted
 from mungos.protocol import MORE, Buffer, Failed, More
 
-__all__ = ["Closable", "RequestSide", "ResponseSide", "ServerEvent", "ServerSession"]
+__all__ = ["RequestSide", "ResponseSide", "ServerEvent", "ServerSession"]
 
 ServerEvent = Request | Data | EndOfMessage | Failed
 
@@ -81,13 +80,6 @@ class _Sending(Enum):
     CHUNKS = "chunks"
     STREAM = "end of stream"
     NOTHING = "nothing is sent"
-
-
-class Closable(Contract):
-    """What a session's `stream` can do."""
-
-    def close(self) -> None:
-        """Give back what it holds; idempotent."""
 
 
 class ServerSession(Outgoing):
@@ -716,6 +708,11 @@ class ServerSession(Outgoing):
     def held(self) -> int:
         """Bytes received that were not handed out."""
         return len(self._buffer) - self._at
+
+    @property
+    def room_for_stream(self) -> bool:
+        """Whether there is a descriptor for a `stream`: always here, where nobody counts them."""
+        return True
 
     @property
     def response_started(self) -> bool:
