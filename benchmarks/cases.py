@@ -85,10 +85,10 @@ CASES: tuple[Case, ...] = (
 )
 
 TARGETS: tuple[Target, ...] = (
-    Target("http-small-get", "uvicorn", 2.2),
-    Target("http-small-get", "aiohttp", 2.6),
-    Target("ws-echo-64", "websockets", 2.0),
-    Target("ws-echo-8k", "websockets", 1.0),
+    Target("http-small-get", "uvicorn", 1.7),
+    Target("http-small-get", "aiohttp", 2.3),
+    Target("ws-echo-64", "websockets", 1.6),
+    Target("ws-echo-8k", "websockets", 0.85),
     Target("idle-connections", "none idle", 0.9),
 )
 

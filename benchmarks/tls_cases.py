@@ -66,9 +66,9 @@ CASES: tuple[Case, ...] = (
 
 TARGETS: tuple[Target, ...] = (
     Target("full", "time", 1.0, most=True),
-    Target("resumed", "time", 0.7, most=True),
-    Target("write-16k", "throughput", 1.5, most=False),
-    Target("write-256k", "throughput", 1.5, most=False),
-    Target("write-64", "throughput", 0.7, most=False),
+    Target("resumed", "time", 0.8, most=True),
+    Target("write-16k", "throughput", 1.2, most=False),
+    Target("write-256k", "throughput", 1.3, most=False),
+    Target("write-64", "throughput", 0.6, most=False),
     Target("memory", "memory", 0.5, most=True),
 )

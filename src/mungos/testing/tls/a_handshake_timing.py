@@ -138,7 +138,9 @@ def listener_closes_with_handshakes_in_flight(stand: Stand) -> None:
     listener.close()
     for peer in peers:
         peer.budget = None
-    world.run(lambda: all(peer.established for peer in peers) and crowd.names() == {"Opened"})
+    world.run(lambda: all(peer.established for peer in peers))
+    # A peer may be through before we are.
+    world.run(lambda: len(crowd.told) == len(peers) and crowd.names() == {"Opened"})
     require(manager.close(0.3).ok, "nothing is left behind")
     crowd.all_ended(5, {CloseKind.TIMED_OUT, CloseKind.CLEAN})
 
