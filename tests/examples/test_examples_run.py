@@ -301,6 +301,7 @@ def test_examples_starttls(run: Callable[..., Running]) -> None:
     ]
 
 
+@pytest.mark.timeout(60)  # it waits for a disk, which others may keep busy
 def test_examples_upload_to_disk(run: Callable[..., Running], tmp_path: Path) -> None:
     running = run("upload_to_disk", "http://127.0.0.1:0/", str(tmp_path))
     url = running.url()
