@@ -94,11 +94,13 @@ def count(name: str, value: object, least: int = 0, most: int = MAX_COUNT, *, no
     """Raises Misuse unless it is a whole number from `least` to `most`, or None where that is taken."""
     if none and value is None:
         return
-    right = isinstance(value, int) and not isinstance(value, bool)
-    if not right or not least <= value <= most:  # type: ignore[operator]
-        shut = most != MAX_COUNT or (right and value > most)  # type: ignore[operator]
-        limits = f"{least} to {most}" if shut else f"{least} or more"
-        raise wrong(name, value, f"a whole number, {limits}{' (or None)' if none else ''}")
+    too_much = False
+    if isinstance(value, int) and not isinstance(value, bool):
+        if least <= value <= most:
+            return
+        too_much = value > most
+    limits = f"{least} to {most}" if most != MAX_COUNT or too_much else f"{least} or more"
+    raise wrong(name, value, f"a whole number, {limits}{' (or None)' if none else ''}")
 
 
 def seconds(
@@ -108,13 +110,15 @@ def seconds(
     None where that is taken."""
     if none and value is None:
         return
-    right = isinstance(value, int | float) and not isinstance(value, bool)
-    # What is no number is refused by the comparison, too.
-    if not right or not 0 <= value <= most or (not value and not zero):  # type: ignore[operator]
-        least = "0 or more" if zero else "more than 0"
-        shut = most != MAX_SECONDS or (right and value > most)  # type: ignore[operator]
-        limit = f" and at most {most:.9g}" if shut else ""
-        raise wrong(name, value, f"seconds, {least}{limit}{' (or None)' if none else ''}")
+    too_much = False
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        # What is no number is refused by the comparison, too.
+        if 0 <= value <= most and (value or zero):
+            return
+        too_much = value > most
+    least = "0 or more" if zero else "more than 0"
+    limit = f" and at most {most:.9g}" if most != MAX_SECONDS or too_much else ""
+    raise wrong(name, value, f"seconds, {least}{limit}{' (or None)' if none else ''}")
 
 
 def text(name: str, value: object, *, write: str = "a str", none: bool = False) -> None:

@@ -221,9 +221,8 @@ class Scheduler:
                 return
             entry = queue.popleft()
             self.crowded = bool(queue)
-            self.until = (
-                before + half
-            )  # of one share: cut by the turn's end, the same ones would be, each time
+            # Of one share: cut by the turn's end, the same ones would be, each time.
+            self.until = before + half
             if isinstance(entry, int):
                 # Whom the first lane had no time for is not made to wait longer than for the others' firsts.
                 self.shares = _SECOND_LANE if entry in self.slow else 1
